@@ -1,0 +1,76 @@
+# make book · test · notebooks · serve · lint · check-processors · results · results-check
+# Every target sets up what it needs in .venv by itself; nothing but Python 3.11 or later and make is asked for.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+READY := $(VENV)/.ready
+PORT ?= 8000
+WORKERS ?= 1
+
+export PYTHONPATH := book
+
+.PHONY: help setup book test notebooks serve lint check-processors results results-check vendor clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book               build the pages (_build/html)"
+	@echo "make serve              build them and show them at http://localhost:$(PORT)"
+	@echo "make test               every test: library, chapters, pages in a browser"
+	@echo "make notebooks          execute again the chapters whose outputs are stale"
+	@echo "make lint               ruff over library, book and chapters"
+	@echo "make check-processors   the chapters' numbers under other instruction sets and thread counts"
+	@echo "make results            run the paper-scale tables again, keeping what is stored (WORKERS=$(WORKERS))"
+	@echo "make results-check      our stored tables beside the published figures"
+
+# A later edit of either file installs again; an interrupted installation leaves no stamp.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or later is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	         "Name another one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || \
+	  { echo "No virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)." >&2; rm -rf $(VENV); exit 1; }
+	@echo "Installing into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+setup: $(READY)
+
+# Warnings are errors. After a build that failed, and whenever the machinery changed, every page is made anew:
+# an incremental build does not repeat the warnings of pages that it skips.
+book: $(READY)
+	@$(PY) -m sdcbook.build
+
+serve: book
+	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"
+	@$(PY) -m http.server $(PORT) --bind localhost --directory _build/html
+
+test: $(READY)
+	@$(PY) -m sdcbook.build
+	$(PY) -m pytest
+
+notebooks: $(READY)
+	$(PY) -m sdcbook.execute
+
+lint: $(READY)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+# Floating-point results differ between processors: the stored outputs must hold on each of these.
+check-processors: $(READY)
+	@for capability in default avx2; do for threads in 1 2; do \
+	  echo "== ATEN_CPU_CAPABILITY=$$capability, $$threads thread(s)"; \
+	  ATEN_CPU_CAPABILITY=$$capability OMP_NUM_THREADS=$$threads $(PY) -m pytest tests/book/test_notebooks.py chapters || exit 1; \
+	done; done
+
+results: $(READY)
+	@for table in $$($(PY) -m sdclib tables --names); do $(PY) -m sdclib run $$table --workers $(WORKERS) || exit 1; done
+
+results-check: $(READY)
+	@for table in $$($(PY) -m sdclib tables --names); do $(PY) -m sdclib compare $$table || exit 1; done
+
+vendor: $(READY)
+	$(PY) -m sdcbook.vendor
+
+clean:
+	rm -rf _build .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,16 @@
+"""The book's own machinery. As a Sphinx extension (``setup``) it is what ``_config.yml`` cannot say.
+
+``assets`` static files and scripts · ``buttons`` one setting for all repository buttons · ``description`` a description on
+every page · ``reproducibility`` the appendix made from the stored notebooks.
+"""
+
+from importlib import import_module
+
+PARTS = ("assets", "buttons", "description")
+
+
+def setup(app):
+    """Called by Sphinx: every part connects itself."""
+    for part in PARTS:
+        import_module(f"sdcbook.{part}").setup(app)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
