@@ -1,0 +1,323 @@
+"""Where segments come from: foreground classes and background, by name or from one's own numbers.
+
+A distribution is a list of *components* (boxes, Gaussians, image classes). The first K of them, or those named, are the foreground
+classes 0 ... K-1; all others together are the background. A *pool* is a finite set of base points drawn from it; mosaics compose them.
+"""
+
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+
+from sdclib import _checks
+
+__all__ = ["Boxes", "Gaussians", "LabelledImages", "digits", "get", "names"]
+
+
+class Distribution:
+    """What all distributions share. Components 0 ... K-1 are the foreground classes, the others the background.
+
+    A subclass has ``name``, ``n_classes`` (K), ``n_components``, ``per_component`` (points of each component in a pool),
+    ``feature_shape`` and ``_draw(component, n, rng)``; ``log_density`` where it can be computed.
+    """
+
+    def sample_pool(self, seed=0, *, fresh=False):
+        """Draw the base points of a pool.
+
+        Args:
+            seed: data seed, 0 or more.
+            fresh: base points that no training pool of that seed shares (for images: the held-out ones).
+
+        Returns:
+            points (N, *feature) float64 array, component (N,) int64 array.
+        """
+        rng = _checks.generator(seed, "fresh_pool" if fresh else "pool")
+        points = [self._draw(c, self.per_component, rng) for c in range(self.n_components)]
+        return np.concatenate(points), np.repeat(np.arange(self.n_components), self.per_component)
+
+    def log_density(self, points):
+        """Log density of every component at every point: (N, n_components) array; ValueError where it cannot be computed."""
+        raise ValueError(f"the density of {self.name} is not known; it is for boxes and for Gaussians of full rank")
+
+    def foreground_score(self, points):
+        """Score of the best possible focus: log of the foreground's density over the background's at each point.
+
+        The segment most likely to be the foreground, given the whole mosaic, is the one with the largest ratio (segments are
+        independent and every position is equally likely beforehand). Points that only the foreground can give score +inf.
+
+        Args:
+            points: (N, *feature) array.
+
+        Returns:
+            (N,) array of log ratios in nats, in [-inf, inf].
+        """
+        log_density = self.log_density(np.asarray(points, dtype=np.float64))
+        k = self.n_classes
+        foreground = np.logaddexp.reduce(log_density[:, :k], axis=1) - np.log(k)
+        background = np.logaddexp.reduce(log_density[:, k:], axis=1) - np.log(self.n_components - k)
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isneginf(foreground), -np.inf, foreground - background)
+
+    def _check(self):
+        _checks.at_least("n_classes (foreground components)", self.n_classes, 2)
+        _checks.at_least("background components", self.n_components - self.n_classes, 1)
+        _checks.at_least("per_component", self.per_component, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes(Distribution):
+    """Uniform distributions on axis-aligned boxes.
+
+    Args:
+        low, high: (n_components, d) corners; the foreground boxes come first.
+        n_classes: K, how many of them are foreground classes.
+        per_component: base points of each box in a pool.
+        name: for messages and tables.
+
+    Raises:
+        ValueError: corners of different shapes or with low >= high, K below 2, no background box.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    n_classes: int
+    per_component: int = 300
+    name: str = "boxes"
+
+    def __post_init__(self):
+        low, high = np.asarray(self.low, dtype=np.float64), np.asarray(self.high, dtype=np.float64)
+        if low.ndim != 2 or low.shape != high.shape:
+            raise ValueError(f"low and high must be (n_components, d) of one shape; got {low.shape} and {high.shape}")
+        if not (low < high).all():
+            raise ValueError("every box needs low < high along every axis; got one that is empty")
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+        self._check()
+
+    @property
+    def n_components(self):
+        return len(self.low)
+
+    @property
+    def feature_shape(self):
+        return self.low.shape[1:]
+
+    def _draw(self, component, n, rng):
+        return rng.uniform(self.low[component], self.high[component], (n, *self.feature_shape))
+
+    def log_density(self, points):
+        inside = ((points[:, None] >= self.low) & (points[:, None] <= self.high)).all(-1)
+        return np.where(inside, -np.log(self.high - self.low).sum(-1), -np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians(Distribution):
+    """Gaussian components: mean plus a linear map of standard normal variables.
+
+    Args:
+        means: (n_components, d); the foreground classes come first.
+        factors: (n_components, d, r), r <= d: a point is mean + factor @ standard normal (r,), so the covariance is factor @ factor.T;
+            or one number, the standard deviation of isotropic Gaussians.
+        n_classes: K, how many of them are foreground classes.
+        per_component: base points of each component in a pool.
+        name: for messages and tables.
+
+    Raises:
+        ValueError: shapes that do not fit, a standard deviation that is not positive, K below 2, no background component.
+    """
+
+    means: np.ndarray
+    factors: np.ndarray
+    n_classes: int
+    per_component: int = 500
+    name: str = "gaussians"
+
+    def __post_init__(self):
+        means, factors = np.asarray(self.means, dtype=np.float64), np.asarray(self.factors, dtype=np.float64)
+        if means.ndim != 2:
+            raise ValueError(f"means must be (n_components, d); got shape {means.shape}")
+        n, d = means.shape
+        if factors.ndim == 0:
+            _checks.in_range("the standard deviation", float(factors), 0, np.inf, include_low=False)
+            factors = np.broadcast_to(factors * np.eye(d), (n, d, d))
+        if factors.ndim != 3 or factors.shape[:2] != (n, d) or factors.shape[2] > d:
+            raise ValueError(f"factors must be ({n}, {d}, r) with r <= {d}; got shape {factors.shape}")
+        object.__setattr__(self, "means", means)
+        object.__setattr__(self, "factors", factors)
+        self._check()
+
+    @property
+    def n_components(self):
+        return len(self.means)
+
+    @property
+    def feature_shape(self):
+        return self.means.shape[1:]
+
+    def _draw(self, component, n, rng):
+        return self.means[component] + rng.standard_normal((n, self.factors.shape[2])) @ self.factors[component].T
+
+    def log_density(self, points):
+        d = self.means.shape[1]
+        if self.factors.shape[2] < d:
+            return super().log_density(points)  # the covariance has no full rank: no density
+        white = np.linalg.solve(self.factors, (points[:, None] - self.means)[..., None])[..., 0]
+        log_volume = np.linalg.slogdet(self.factors)[1]
+        return -0.5 * (white**2).sum(-1) - log_volume - 0.5 * d * np.log(2 * np.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages(Distribution):
+    """Images with class labels: some classes are the foreground, all others the background.
+
+    Args:
+        images: (N, *feature) array.
+        labels: (N,) whole numbers, the class of each image.
+        foreground: the classes that are foreground, in the order of the mosaic labels 0 ... K-1.
+        held_out: (N,) booleans, the images kept for fresh mosaics; None = none kept.
+        name: for messages and tables.
+        class_names: words for the classes, by class number.
+
+    Raises:
+        ValueError: shapes that do not fit, a foreground class with no image, fewer than two foreground classes, no background image.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    foreground: tuple
+    held_out: np.ndarray | None = None
+    name: str = "images"
+    class_names: tuple = ()
+    classes: tuple = field(init=False)
+
+    def __post_init__(self):
+        images, labels = np.asarray(self.images), np.asarray(self.labels)
+        if images.ndim < 2 or labels.shape != images.shape[:1]:
+            raise ValueError(f"wanted images (N, *feature) and labels (N,); got shapes {images.shape} and {labels.shape}")
+        held_out = np.zeros(len(labels), dtype=bool) if self.held_out is None else np.asarray(self.held_out, dtype=bool)
+        if held_out.shape != labels.shape:
+            raise ValueError(f"held_out must have shape {labels.shape}; got {held_out.shape}")
+        present = set(labels.tolist())
+        foreground = tuple(int(c) for c in self.foreground)
+        if len(set(foreground)) != len(foreground) or not set(foreground) <= present:
+            raise ValueError(f"foreground must name different classes out of {sorted(present)}; got {foreground}")
+        classes = foreground + tuple(sorted(present - set(foreground)))
+        for name, value in (("images", images), ("labels", labels), ("held_out", held_out), ("foreground", foreground), ("classes", classes)):
+            object.__setattr__(self, name, value)
+        _checks.at_least("foreground classes", self.n_classes, 2)
+        _checks.at_least("background classes", self.n_components - self.n_classes, 1)
+
+    @property
+    def n_classes(self):
+        return len(self.foreground)
+
+    @property
+    def n_components(self):
+        return len(self.classes)
+
+    @property
+    def feature_shape(self):
+        return self.images.shape[1:]
+
+    def sample_pool(self, seed=0, *, fresh=False):
+        """All training images (or, with ``fresh``, all held-out ones); ``seed`` changes nothing: the images are given."""
+        _checks.at_least("seed", seed, 0)
+        keep = self.held_out if fresh else ~self.held_out
+        if not keep.any():
+            raise ValueError(f"{self.name} has no held-out images; give held_out to compose fresh mosaics")
+        component_of = {c: i for i, c in enumerate(self.classes)}
+        return self.images[keep], np.array([component_of[c] for c in self.labels[keep].tolist()])
+
+
+def digits(foreground=(1, 4, 7), held_out=0.25):
+    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn ships, scaled to [-1, 1].
+
+    Args:
+        foreground: the digits that are foreground classes, in the order of the mosaic labels.
+        held_out: share of each digit's images kept for fresh mosaics, in (0, 1); always the same images.
+
+    Returns:
+        A LabelledImages of feature shape (1, 8, 8).
+
+    Source: Alpaydin and Kaynak (1998), UCI Optical Recognition of Handwritten Digits (CC BY 4.0), test part, as shipped by scikit-learn.
+    """
+    held_out = _checks.in_range("held_out", held_out, 0, 1, include_low=False, include_high=False)
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    rng = _checks.generator(0, "fresh_pool")
+    kept = np.zeros(len(data.target), dtype=bool)
+    for digit in range(10):
+        of_digit = np.flatnonzero(data.target == digit)
+        kept[rng.permutation(of_digit)[: round(held_out * len(of_digit))]] = True
+    images = data.images[:, None] / 8 - 1
+    return LabelledImages(images, data.target, tuple(foreground), kept, name="digits", class_names=tuple("0123456789"))
+
+
+def _boxes(name, boxes, n_classes):
+    corners = np.array(boxes, dtype=np.float64)  # (n_components, d, 2): low and high along every axis
+    return Boxes(corners[..., 0], corners[..., 1], n_classes, 300, name)
+
+
+@cache
+def _one_side():
+    return _boxes("boxes_one_side", [[(5, 6), (2, 4)], [(5, 6), (-5, -3)], [(8, 9), (-2, 0)], [(1, 2), (-1, 5)]], 3)
+
+
+@cache
+def _both_sides():
+    return _boxes("boxes_both_sides", [[(5, 6), (2, 4)], [(5, 6), (-5, -3)], [(-3, -2), (-2, 0)], [(1, 2), (-8, 5)]], 3)
+
+
+@cache
+def _column():
+    foreground = [[(1.5, 1.6), (y, y + 0.1)] for y in (7, 5, 3, 1, -1, -3)]
+    return _boxes("boxes_column", [*foreground, [(2.1, 2.2), (2.0, 2.1)]], 6)
+
+
+@cache
+def _dataset1():
+    foreground = [(4, 6.5), (5.5, 6), (4.5, 4.5)]
+    background = [(3, 3.5), (2.5, 5.5), (3.5, 8), (5.5, 8), (7, 6.5), (6.5, 4.5), (5, 3)]
+    return Gaussians(np.array(foreground + background), 0.1, 3, 500, "dataset1")
+
+
+@cache
+def _dataset2():
+    means = [(3, 3, 3, 3, 0), (4, 4, 4, 4, 0), (10, 5, 5, 10, 0), (-10, -10, -10, -10, 0), (-21, 4, 4, -21, 0), (-10, 18, 18, -10, 0),
+             (4, 20, 4, 20, 0), (4, -20, -20, 4, 0), (20, 20, 20, 20, 0), (20, -10, -10, 20, 0)]  # fmt: skip
+    axis = [1, 0, 1, 1, 0, 1, 0, 0, 1, 1]  # the coordinate with the extra variance of 15
+    factors = np.zeros((10, 5, 2))
+    factors[:, :, 0] = 1  # the all-ones covariance: one shared normal variable
+    factors[np.arange(10), axis, 1] = np.sqrt(15)
+    return Gaussians(np.array(means), factors, 3, 500, "dataset2")
+
+
+_DISTRIBUTIONS = {
+    "boxes_one_side": _one_side,
+    "boxes_both_sides": _both_sides,
+    "boxes_column": _column,
+    "dataset1": _dataset1,
+    "dataset2": _dataset2,
+    "digits": digits,
+}
+
+
+def names():
+    """The names that :func:`get` knows.
+
+    >>> "dataset1" in names()
+    True
+    """
+    return tuple(_DISTRIBUTIONS)
+
+
+def get(name, **arguments):
+    """The distribution of that name (parameters: Pandey et al. 2022 and the authors' public record).
+
+    >>> get("dataset1").n_classes
+    3
+    >>> get("digits", foreground=(3, 5, 8)).feature_shape
+    (1, 8, 8)
+    """
+    return _DISTRIBUTIONS[_checks.choice("distribution", name, names())](**arguments)

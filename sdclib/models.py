@@ -1,0 +1,231 @@
+"""The attention model: a focus network, an activation, an averaging layer and a classification network."""
+
+import itertools
+import json
+import re
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+
+from sdclib import _checks, activations
+
+__all__ = ["AttentionModel", "ModelOutput", "architectures", "build", "load", "save"]
+
+
+class ModelOutput(NamedTuple):
+    """logits (n, K); attention (n, m), weights on the simplex; scores (n, m), before the activation."""
+
+    logits: torch.Tensor
+    attention: torch.Tensor
+    scores: torch.Tensor
+
+
+class AttentionModel(nn.Module):
+    """Score every segment, average with the weights, classify the average.
+
+    scores_j = focus(x_j), attention = activation(scores), logits = classifier(sum_j attention_j h(x_j)).
+    h is the identity for ``average_at=0``; for layer l >= 1 it is tanh of the output of the focus network's l-th linear or
+    convolutional layer, before its non-linearity, so the focus network's first layers are shared.
+
+    Args:
+        focus: module (N, *feature) -> (N, 1) or (N,). For ``average_at`` >= 1 an ``nn.Sequential``, or a module with a method
+            ``scores_and_layer(x, layer)`` that returns (scores, output of that layer).
+        classifier: module (n, *averaged feature) -> (n, K).
+        average_at: the averaging layer, 0 or more.
+        activation: a name of :mod:`sdclib.activations` or a function (scores, dim, mask) -> weights.
+
+    Raises:
+        ValueError: an averaging layer that the focus network does not have, an unknown activation.
+
+    Source: Pandey et al. (2022).
+    """
+
+    def __init__(self, focus, classifier, average_at=0, activation="softmax"):
+        super().__init__()
+        self.focus, self.classifier = focus, classifier
+        self.average_at = _checks.at_least("average_at", average_at, 0)
+        self.activation = activations.get(activation)
+        if self.average_at and not hasattr(focus, "scores_and_layer"):
+            if not isinstance(focus, nn.Sequential):
+                raise ValueError(
+                    f"average_at={average_at} needs a focus that is an nn.Sequential or has scores_and_layer(x, layer); got {type(focus).__name__}"
+                )
+            depth = sum(isinstance(layer, _LAYERS) for layer in focus)
+            if self.average_at > depth - 1:
+                raise ValueError(f"average_at must be at most {depth - 1}, the focus network's last hidden layer; got {average_at}")
+
+    def encode(self, points):
+        """Scores (N,) and values h(x) (N, *averaged feature) of base points (N, *feature): all that a mosaic needs of them."""
+        if self.average_at == 0:
+            scores, values = self.focus(points), points
+        else:
+            split = getattr(self.focus, "scores_and_layer", None)
+            scores, hidden = split(points, self.average_at) if split else _run_to_layer(self.focus, points, self.average_at)
+            values = torch.tanh(hidden)
+        if scores.shape not in ((len(points),), (len(points), 1)):
+            raise ValueError(f"the focus network must give one score a segment, ({len(points)}, 1); got shape {tuple(scores.shape)}")
+        return scores.reshape(len(points)), values
+
+    def combine(self, scores, values, mask=None):
+        """The output for scores (n, m) and values (n, m, *averaged feature): weights, average, classification."""
+        attention = self.activation(scores, dim=-1, mask=mask)
+        if mask is not None:  # 0 * NaN is NaN: what is hidden must not reach the sum
+            values = values.masked_fill(~mask.reshape(mask.shape + (1,) * (values.ndim - 2)), 0)
+        average = torch.einsum("nm,nm...->n...", attention, values)
+        return ModelOutput(self.classifier(average), attention, scores)
+
+    def forward(self, segments, mask=None):
+        """The output for segments (n, m, *feature); mask (n, m) is True where a segment is real.
+
+        Raises:
+            ValueError: segments with fewer than three axes or none at all, a mask of another shape, NaN scores.
+        """
+        n, m = _n_and_m(segments)
+        if mask is not None and mask.shape != (n, m):
+            raise ValueError(f"mask must have shape ({n}, {m}), as the segments; got {tuple(mask.shape)}")
+        scores, values = self.encode(segments.flatten(0, 1))
+        return self.combine(scores.view(n, m), values.view(n, m, *values.shape[1:]), mask)
+
+    def segment_logits(self, segments):
+        """The classifier on each segment alone: (n, m, K). A segment alone is a mosaic with m = 1 (any activation gives it weight 1)."""
+        n, m = _n_and_m(segments)
+        return self.classifier(self.encode(segments.flatten(0, 1))[1]).view(n, m, -1)
+
+
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_MLP = {"linear": ((), ()), "column": ((), (20, 20)), "A1": ((50, 50), (50,)), "A2_1": ((50,), (50,)), "A2_2": ((6, 12), (6, 12))}
+_WITH_BIASES = ("linear", "column")  # a linear model without biases could not even choose a threshold
+INITIALISATIONS = ("paper", "default")
+
+
+def architectures():
+    """The names that :func:`build` knows; ``mlp-F-C`` stands for any widths F and C."""
+    return (*_MLP, "mlp-F-C")
+
+
+def build(architecture, feature_shape, n_classes, *, average_at=0, activation="softmax", seed=0, init="paper", dtype=torch.float32):
+    """A model of a named architecture with initial weights drawn from the seed.
+
+    Args:
+        architecture: "linear" (both networks linear), "column" (linear focus; classifier with hidden widths 20, 20), "A1" (focus 50, 50;
+            classifier 50), "A2_1" (50; 50), "A2_2" (6, 12; 6, 12), or "mlp-F-C" (one hidden layer of F for the focus, of C for the
+            classifier). All hidden layers are followed by ReLU; features of more than one axis are flattened.
+        feature_shape: shape of a segment, say ``data.feature_shape``.
+        n_classes: K, 2 or more.
+        average_at, activation: as for :class:`AttentionModel`.
+        seed: seed of the initial weights; drawn with NumPy, so the same on every processor.
+        init: "paper": Xavier-normal weights, focus without biases, classifier biases zero. "default": PyTorch's usual uniform
+            initialisation with biases in both networks. "linear" and "column" always use the latter (the record gives them no other).
+        dtype: floating-point type of the weights.
+
+    Raises:
+        ValueError: unknown names, K below 2, an averaging layer that the focus does not have.
+
+    Source: the authors' public record (architectures and initialisation).
+
+    >>> model = build("A1", (2,), 3, average_at=2)
+    >>> sum(p.numel() for p in model.parameters())
+    5353
+    """
+    focus_widths, classifier_widths = _widths(architecture)
+    _checks.at_least("n_classes", n_classes, 2)
+    _checks.choice("init", init, INITIALISATIONS)
+    plain = init == "default" or architecture in _WITH_BIASES
+    flat = int(np.prod(feature_shape))
+    flatten = [nn.Flatten()] if len(feature_shape) != 1 else []
+    if _checks.at_least("average_at", average_at, 0) > len(focus_widths):
+        raise ValueError(f"average_at must be at most {len(focus_widths)} for architecture {architecture!r}; got {average_at}")
+    averaged = focus_widths[average_at - 1] if average_at else flat
+    focus = nn.Sequential(*flatten, *_mlp((flat, *focus_widths, 1), bias=plain))
+    classifier = nn.Sequential(*(flatten if not average_at else []), *_mlp((averaged, *classifier_widths, n_classes), bias=True))
+    model = AttentionModel(focus, classifier, average_at, activation).to(dtype)
+    _initialise(model, _checks.generator(seed, "init"), plain)
+    model.config = {"architecture": architecture, "feature_shape": list(feature_shape), "n_classes": n_classes, "average_at": average_at, "init": init}
+    model.config |= {"activation": activation, "dtype": str(dtype).removeprefix("torch.")}
+    return model
+
+
+def save(model, path):
+    """Write a model made by :func:`build`: weights and, as JSON in the header, how to build it (safetensors: no pickle).
+
+    The file appears whole or not at all.
+    """
+    from pathlib import Path
+
+    from safetensors.torch import save as to_bytes
+
+    from sdclib._files import write_atomically
+
+    config = getattr(model, "config", None)
+    if config is None or not isinstance(config["activation"], str):
+        raise ValueError("only models made by build() with a named activation can be saved; for your own networks save model.state_dict()")
+    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(Path(path), to_bytes(state, metadata={"sdclib": json.dumps(config)}))
+
+
+def load(path):
+    """Read a model written by :func:`save`."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            config = json.loads((file.metadata() or {}).get("sdclib", "null"))
+            state = {name: file.get_tensor(name) for name in file.keys()}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no whole model file: {error}") from error
+    if config is None:
+        raise ValueError(f"{path} was not written by sdclib.models.save: its header does not say how to build the model")
+    dtype = getattr(torch, config.pop("dtype"))
+    model = build(config.pop("architecture"), tuple(config.pop("feature_shape")), config.pop("n_classes"), dtype=dtype, **config)
+    model.load_state_dict(state)
+    return model
+
+
+def _widths(architecture):
+    if architecture in _MLP:
+        return _MLP[architecture]
+    match = re.fullmatch(r"mlp-([1-9]\d*)-([1-9]\d*)", str(architecture))
+    if not match:
+        raise ValueError(f"unknown architecture {architecture!r}; choose one of {', '.join(architectures())} (F and C are widths, say mlp-50-20)")
+    return (int(match[1]),), (int(match[2]),)
+
+
+def _mlp(sizes, bias):
+    """Linear layers of these sizes with ReLU between them."""
+    layers = [[nn.Linear(fan_in, fan_out, bias=bias), nn.ReLU()] for fan_in, fan_out in itertools.pairwise(sizes)]
+    return list(itertools.chain.from_iterable(layers))[:-1]
+
+
+@torch.no_grad()
+def _initialise(model, rng, plain):
+    """Draw all weights, in the order of ``model.modules()``, from one NumPy generator."""
+    for layer in model.modules():
+        if not isinstance(layer, nn.Linear):
+            continue
+        fan_out, fan_in = layer.weight.shape
+        shape = (fan_out, fan_in)
+        bound = fan_in**-0.5
+        weight = rng.uniform(-bound, bound, shape) if plain else rng.normal(0, (2 / (fan_in + fan_out)) ** 0.5, shape)
+        layer.weight.copy_(torch.as_tensor(weight))
+        if layer.bias is not None:
+            layer.bias.copy_(torch.as_tensor(rng.uniform(-bound, bound, fan_out) if plain else np.zeros(fan_out)))
+
+
+def _run_to_layer(focus, points, layer):
+    """Run an nn.Sequential; return its output and the output of its ``layer``-th linear or convolutional layer."""
+    hidden, count = None, 0
+    for module in focus:
+        points = module(points)
+        if isinstance(module, _LAYERS):
+            count += 1
+            hidden = points if count == layer else hidden
+    return points, hidden
+
+
+def _n_and_m(segments):
+    _checks.floating("segments", segments)
+    if segments.ndim < 3 or min(segments.shape[:2]) < 1:
+        raise ValueError(f"segments must be (n, m, *feature) with n and m at least 1; got shape {tuple(segments.shape)}")
+    return segments.shape[:2]

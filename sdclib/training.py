@@ -1,0 +1,158 @@
+"""Training an attention model, epoch by epoch, watched from outside."""
+
+import copy
+import os
+import sys
+
+import pandas as pd
+import torch
+
+from sdclib import _checks, objectives
+from sdclib.evaluation import measure, predict
+
+__all__ = ["OPTIMIZERS", "Snapshots", "TrainingDiverged", "fit"]
+
+OPTIMIZERS = ("adam", "sgd")
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss became NaN or infinite; the message says at which epoch and step."""
+
+
+class Snapshots(dict):
+    """Copies of the weights after chosen epochs, for animations: pass it as ``callback`` to :func:`fit`.
+
+    Args:
+        epochs: the epochs wanted; 0 is before training. The last epoch is always kept.
+
+    >>> snapshots = Snapshots([0, 1, 2, 5, 10])  # fit(..., callback=snapshots), then model.load_state_dict(snapshots[5])
+    """
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.wanted = frozenset(_checks.at_least("epoch", epoch, 0) for epoch in epochs)
+
+    def __call__(self, epoch, model, last):
+        if epoch in self.wanted or last:
+            self[epoch] = copy.deepcopy(model.state_dict())
+
+
+def fit(
+    model,
+    data,
+    objective="soft",
+    entropy_weight=0.0,
+    optimizer="adam",
+    lr=1e-3,
+    momentum=0.0,
+    epochs=100,
+    batch_size=250,
+    stop_below=None,
+    seed=0,
+    *,
+    record_every=1,
+    callback=None,
+    progress=None,
+):
+    """Train a model in place; return its history.
+
+    Args:
+        model: an AttentionModel (or module with the same call).
+        data: Mosaics to train on.
+        objective: a name of :mod:`sdclib.objectives` or a function (output, label, entropy_weight=...) -> loss.
+        entropy_weight: weight k of the entropy of attention, in [0, 1).
+        optimizer: "adam" or "sgd".
+        lr: learning rate, above 0.
+        momentum: of SGD, in [0, 1).
+        epochs: at most so many passes over the data, 0 or more.
+        batch_size: mosaics a step.
+        stop_below: stop when the training loss, evaluated after an epoch on all mosaics, is at most this (the paper: 0.01); None = never.
+        seed: seed of the batch order.
+        record_every: epochs between the rows of the history; the first (epoch 0, before training) and the last epoch always have one.
+        callback: called as callback(epoch, model, last) after every epoch and, with epoch 0, before the first.
+        progress: a progress bar; None = where there is a terminal or a notebook (TQDM_DISABLE=1 turns it off).
+
+    Returns:
+        DataFrame, one row a recorded epoch: epoch, loss (nats) and the measures of :func:`sdclib.evaluate` on the training mosaics (in
+        percent where they are shares; without foreground only loss). ``.attrs["stopped"]`` says why training ended.
+
+    Raises:
+        ValueError, TypeError: arguments out of range.
+        TrainingDiverged: the loss became NaN or infinite.
+
+    >>> from sdclib import distributions, make_mosaics, models
+    >>> data = make_mosaics(distributions.get("boxes_one_side"), n=300)
+    >>> history = fit(models.build("linear", data.feature_shape, data.n_classes), data, epochs=2)
+    >>> list(history.epoch)
+    [0, 1, 2]
+    """
+    check_settings(entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below, record_every)
+    objective = objectives.get(objective)
+    stepper = make_optimizer(model.parameters(), optimizer, lr, momentum)
+    rng = _checks.generator(seed, "order")
+    rows, stopped = [], f"after {epochs} epochs"
+    with progress_bar(epochs, progress) as bar:
+        for epoch in range(epochs + 1):
+            if epoch > 0:
+                order = torch.from_numpy(rng.permutation(data.n)).to(data.index.device)
+                _one_epoch(model, data, order.split(batch_size), objective, entropy_weight, stepper, where=f"epoch {epoch}")
+                bar.update()
+            last, due = epoch == epochs, epoch % record_every == 0
+            if stop_below is not None or due or last:
+                output = predict(model, data)
+                loss = float(objective(output, data.label, entropy_weight=entropy_weight))
+                if stop_below is not None and epoch > 0 and loss <= stop_below:
+                    last, stopped = True, f"loss at most {stop_below:g} after epoch {epoch}"
+                if due or last:
+                    rows.append({"epoch": epoch, "loss": loss} | (measure(output, data) if data.foreground is not None else {}))
+            if callback is not None:
+                callback(epoch, model, last)
+            if last:
+                break
+    history = pd.DataFrame(rows)
+    history.attrs["stopped"] = stopped
+    return history
+
+
+def _one_epoch(model, data, batches, objective, entropy_weight, stepper, where):
+    model.train()
+    for step, batch in enumerate(batches, start=1):
+        part = data[batch]
+        output = model(part.segments) if part.mask is None else model(part.segments, mask=part.mask)
+        loss = objective(output, part.label, entropy_weight=entropy_weight)
+        if not torch.isfinite(loss):
+            raise TrainingDiverged(f"the loss became {loss.item()} at {where}, step {step}; try a smaller learning rate")
+        stepper.zero_grad()
+        loss.backward()
+        stepper.step()
+
+
+def check_settings(entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below, record_every):
+    """Raise TypeError or ValueError unless the arguments that all ways of training share are in range."""
+    _checks.in_range("entropy_weight", entropy_weight, 0, 1, include_high=False)
+    _checks.choice("optimizer", optimizer, OPTIMIZERS)
+    _checks.in_range("lr", lr, 0, float("inf"), include_low=False, include_high=False)
+    _checks.in_range("momentum", momentum, 0, 1, include_high=False)
+    if momentum and optimizer != "sgd":
+        raise ValueError(f"momentum is for sgd; got momentum {momentum} with {optimizer}")
+    _checks.at_least("epochs", epochs, 0)
+    _checks.at_least("batch_size", batch_size, 1)
+    _checks.at_least("record_every", record_every, 1)
+    if stop_below is not None:
+        _checks.in_range("stop_below", stop_below, 0, float("inf"))
+
+
+def make_optimizer(parameters, optimizer, lr, momentum):
+    """PyTorch's Adam or SGD."""
+    if optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=lr)
+    return torch.optim.SGD(parameters, lr=lr, momentum=momentum)
+
+
+def progress_bar(total, progress):
+    """A tqdm bar: in a terminal or notebook, nothing elsewhere."""
+    from tqdm.auto import tqdm
+
+    if progress is None:
+        progress = not os.environ.get("TQDM_DISABLE") and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    return tqdm(total=total, desc="training", unit="epoch", disable=not progress, leave=False)
