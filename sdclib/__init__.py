@@ -8,7 +8,36 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-_HOME = {  # public name -> the module that defines it
+__all__ = [
+    "AttentionModel",
+    "FocusTable",
+    "Mosaics",
+    "Pool",
+    "Snapshots",
+    "TrainingDiverged",
+    "activations",
+    "batched",
+    "distributions",
+    "evaluate",
+    "evaluation",
+    "experiments",
+    "fit",
+    "fit_many",
+    "focus_table",
+    "intervals",
+    "make_mosaics",
+    "metrics",
+    "models",
+    "mosaics",
+    "objectives",
+    "plots",
+    "predict",
+    "reporting",
+    "training",
+    "widgets",
+]
+
+_HOME = {  # names that live in a module; all other names of __all__ are modules
     "AttentionModel": "models",
     "FocusTable": "metrics",
     "Mosaics": "mosaics",
@@ -22,23 +51,6 @@ _HOME = {  # public name -> the module that defines it
     "make_mosaics": "mosaics",
     "predict": "evaluation",
 }
-_MODULES = (
-    "activations",
-    "batched",
-    "distributions",
-    "evaluation",
-    "experiments",
-    "intervals",
-    "metrics",
-    "models",
-    "mosaics",
-    "objectives",
-    "plots",
-    "reporting",
-    "training",
-    "widgets",
-)
-__all__ = sorted([*_HOME, *_MODULES])
 
 if TYPE_CHECKING:  # what an editor or a type checker sees
     from sdclib.batched import fit_many
@@ -52,7 +64,7 @@ if TYPE_CHECKING:  # what an editor or a type checker sees
 def __getattr__(name):
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    if name in _MODULES:
+    if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
 

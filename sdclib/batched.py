@@ -78,7 +78,9 @@ def fit_many(
                 loss = losses(parameters, buffers, points, index[rows, batch], label[rows, batch])
                 if not torch.isfinite(loss).all():
                     which = int((~torch.isfinite(loss)).nonzero()[0])
-                    raise TrainingDiverged(f"the loss of seed {seeds[which]} became {loss[which].item()} at epoch {epoch}, step {step}; try a smaller learning rate")
+                    raise TrainingDiverged(
+                        f"the loss of seed {seeds[which]} became {loss[which].item()} at epoch {epoch}, step {step}; try a smaller learning rate"
+                    )
                 stepper.zero_grad()
                 loss.sum().backward()
                 stepper.step()

@@ -172,7 +172,7 @@ def load(path):
     try:
         with safe_open(path, framework="pt") as file:
             config = json.loads((file.metadata() or {}).get("sdclib", "null"))
-            state = {name: file.get_tensor(name) for name in file.keys()}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict: it cannot be iterated)
     except SafetensorError as error:
         raise ValueError(f"{path} is no whole model file: {error}") from error
     if config is None:
