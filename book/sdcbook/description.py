@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 GENERATED = {
     "genindex": "Index of the functions, classes and terms in this book.",
     "py-modindex": "Index of the modules of the library sdclib.",
+    "prf-prf": "Index of the definitions, propositions and algorithms in this book.",
     "search": "Search the book.",
 }
 
