@@ -218,10 +218,7 @@ def _compare(record: Mapping) -> None:
         raise MeasuredError(f"{record['name']} = {record['value']} is not among the stored numbers")
     slack = 1e-9 * max(abs(record["value"]), abs(stored["value"]))  # the tolerance is a decimal
     if abs(record["value"] - stored["value"]) > record["within"] + slack:
-        raise MeasuredError(
-            f"{record['name']} is {record['value']} here and {stored['value']} as stored: "
-            f"farther apart than {record['within']}"
-        )
+        raise MeasuredError(f"{record['name']} is {record['value']} here and {stored['value']} as stored: farther apart than {record['within']}")
 
 
 def _in_jupyter() -> bool:

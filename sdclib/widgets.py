@@ -142,10 +142,7 @@ def _check_words(text, what: str) -> None:
 
 def _check_counts(frames: Sequence, labels: Sequence, alts: Sequence) -> int:
     if not len(frames) == len(labels) == len(alts) or len(frames) < 2:
-        raise ValueError(
-            "frames, labels and alts must be as many, 2 or more; "
-            f"got {len(frames)}, {len(labels)} and {len(alts)}"
-        )
+        raise ValueError(f"frames, labels and alts must be as many, 2 or more; got {len(frames)}, {len(labels)} and {len(alts)}")
     for label in labels:
         _check_words(label, "labels")
     for alt in alts:
@@ -166,10 +163,7 @@ def _ipywidgets():
 def _image(png: bytes, width: int, alt: str) -> str:
     # the alt text first: a screen reader and a stored text form of the cell both begin with it
     data = base64.b64encode(png).decode("ascii")
-    return (
-        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%;height:auto" '
-        f'src="data:image/png;base64,{data}">'
-    )
+    return f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%;height:auto" src="data:image/png;base64,{data}">'
 
 
 def _picture(w, png: bytes, width: int, alt: str, label: str):
@@ -222,9 +216,7 @@ def _figure(w, children: Sequence, text: str, first_image: str):
             first = f'<div class="sdc-first-frame" style="display:none">{first_image}</div>'
             publish_display_data({"text/html": first, "text/plain": text})
             view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-            publish_display_data(
-                {"text/plain": text, "application/vnd.jupyter.widget-view+json": view}
-            )
+            publish_display_data({"text/plain": text, "application/vnd.jupyter.widget-view+json": view})
 
     box = Figure(children, layout=w.Layout(width="100%", max_width="100%"))
     box.add_class("sdc-widget")

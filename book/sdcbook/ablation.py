@@ -1,0 +1,66 @@
+"""Run cells again with uniform attention in place of the model's.
+
+A claim about where a model looks is worth something only if it can fail. Between `begin` and
+`end` every measure of `sdclib.metrics` and every `AttentionModel` answers as if the model looked at all
+real segments alike; the claims of a cell run here are recorded, not raised.
+
+This module is imported inside a chapter's kernel.
+"""
+
+from __future__ import annotations
+
+import os
+
+STORED = "SDC_STORED_MEASURED"
+
+
+def uniform(attention, mask=None):
+    """Weights of the same shape, equal over the real segments and zero elsewhere."""
+    real = attention.new_ones(attention.shape) if mask is None else mask.to(attention.dtype)
+    return (real / real.sum(-1, keepdim=True)).expand_as(attention).clone()
+
+
+_undo: list = []
+_seen: list[tuple[str, bool, bool]] = []
+
+
+def begin() -> None:
+    """From here on attention is uniform and claims are recorded."""
+    from sdclib import metrics, models, reporting
+
+    if _undo:
+        raise RuntimeError("the ablation is already on")
+    weights, forward = metrics._weights, models.AttentionModel.forward
+
+    def no_weights(attention, mask=None):
+        return uniform(weights(attention, mask), mask)
+
+    def no_forward(self, segments, mask=None):
+        out = forward(self, segments, mask)
+        return out._replace(attention=uniform(out.attention, mask))
+
+    def undo():
+        metrics._weights, models.AttentionModel.forward = weights, forward
+        reporting._recorder = None
+        if stored is not None:
+            os.environ[STORED] = stored
+
+    _undo.append(undo)
+    _seen.clear()
+    stored = os.environ.pop(STORED, None)  # ablated numbers differ from the stored ones: rightly
+    metrics._weights, models.AttentionModel.forward = no_weights, no_forward
+    reporting._recorder = _seen
+
+
+def end() -> list[str]:
+    """Everything is as before; returns `verdict` on the claims made in between."""
+    _undo.pop()()
+    return verdict(_seen)
+
+
+def verdict(seen: list[tuple[str, bool, bool]]) -> list[str]:
+    """What is wrong with the focus claims that were recorded; empty when all of them failed."""
+    focus = [(text, holds) for text, holds, about_focus in seen if about_focus]
+    if not focus:
+        return ["no claim with focus=True was reached"]
+    return [f"still holds with uniform attention: {text}" for text, holds in focus if holds]

@@ -1,0 +1,58 @@
+"""Find, read and write the chapters."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import nbformat
+
+FIELDS = ("number", "title", "description", "goals", "minutes", "seconds", "memory_mb", "prerequisites")
+
+
+def find(folder: Path, names: list[str] | None = None) -> list[Path]:
+    """The chapters in order; `names` picks some by number ("04") or by file name."""
+    every = sorted(folder.glob("*.ipynb"))
+    if not names:
+        return every
+    chosen = []
+    for name in names:
+        stem = Path(name).stem
+        found = [p for p in every if stem in (p.stem, p.stem.split("-")[0])]
+        if not found:
+            raise ValueError(f"no chapter {name!r}; there are {', '.join(p.stem for p in every)}")
+        chosen += found
+    return chosen
+
+
+def read(path: Path):
+    return nbformat.read(path, as_version=4)
+
+
+def titles(folder: Path) -> dict[str, dict]:
+    """Title and file of every chapter, by number."""
+    found = {}
+    for path in find(folder):
+        sdc = read(path).metadata.get("sdc", {})
+        if "number" in sdc and "title" in sdc:
+            found[sdc["number"]] = {"title": sdc["title"], "file": path.name}
+    return found
+
+
+def write(nb, path: Path) -> bool:
+    """Write whole or not at all; say whether the file changed."""
+    nbformat.validate(nb)
+    text = nbformat.writes(nb) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(draft, 0o644)  # mkstemp gives a file that only its owner reads
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+    return True

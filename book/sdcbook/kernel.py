@@ -1,0 +1,104 @@
+"""The kernel that chapters run in: the same for the executor and for the tests.
+
+One core and one thread, so that a stored number does not depend on how many cores a machine
+has, and so that what a chapter costs is measured in one currency.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+THREADS = "SDC_THREADS"  # how many threads (and cores) a kernel gets: check-processors sets it
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+# Run before the first cell. The affinity is set for every thread there is, because threads made
+# earlier (the kernel's own) do not follow. The hook notes which stored results a chapter opens.
+SETUP = """
+def _sdc_setup(cores, results):
+    import os, sys
+    if hasattr(os, "sched_setaffinity"):
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), cores)
+    opened = set()
+    def note(event, arguments):
+        if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
+            path = os.path.realpath(arguments[0])
+            if path.startswith(results + os.sep) and os.path.isfile(path):
+                opened.add(path)
+    sys.addaudithook(note)
+    return opened
+_sdc_opened = _sdc_setup({cores!r}, {results!r})
+del _sdc_setup
+"""
+
+# What the run cost and what it reached, as one line of JSON. Seconds are of processor time: on
+# one core that is the running time, and it does not grow when the machine has other work. The
+# peak is VmHWM, that of this process alone; where there is no /proc, what the system reports.
+REPORT = """
+def _sdc_report(opened):
+    import json, os, sys
+    times = os.times()
+    try:
+        with open("/proc/self/status") as status:
+            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+    except FileNotFoundError:
+        import psutil
+        info = psutil.Process().memory_info()
+        peak = getattr(info, "peak_wset", info.rss) / 2**20
+    print(json.dumps({
+        "seconds": times.user + times.system + times.children_user + times.children_system,
+        "memory_mb": peak,
+        "modules": sorted(
+            name for name, module in sys.modules.items()
+            if name.split(".")[0] == "sdclib" and getattr(module, "__file__", None)
+        ),
+        "results": sorted(opened),
+    }))
+_sdc_report(_sdc_opened)
+"""
+
+
+def environment(root: Path = ROOT, **extra: str) -> dict[str, str]:
+    """The variables a kernel starts with, over those of this process."""
+    threads = os.environ.get(THREADS, "1")
+    env = dict.fromkeys(_THREAD_VARIABLES, threads)
+    env |= {
+        "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(root), str(ROOT / "book"), os.environ.get("PYTHONPATH", "")])),
+        "SOURCE_DATE_EPOCH": "0",  # the date that matplotlib writes in an SVG
+    }
+    return env | extra
+
+
+def setup_code(root: Path = ROOT, worker: int = 0) -> str:
+    """The code that a kernel runs first; each of several test workers takes another core."""
+    count = int(os.environ.get(THREADS, "1"))
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    chosen = {cores[(worker * count + i) % len(cores)] for i in range(count)}
+    results = os.path.realpath(root / "results")
+    return SETUP.format(cores=chosen, results=results)
+
+
+class changed_environment:
+    """Within this context the process has these variables: a kernel started there inherits them."""
+
+    def __init__(self, variables: Mapping[str, str], without: tuple[str, ...] = ()):
+        self._new, self._without = dict(variables), without
+
+    def __enter__(self):
+        self._old = {name: os.environ.get(name) for name in (*self._new, *self._without)}
+        for name in self._without:
+            os.environ.pop(name, None)
+        os.environ.update(self._new)
+
+    def __exit__(self, *error):
+        for name, value in self._old.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

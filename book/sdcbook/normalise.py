@@ -1,0 +1,106 @@
+"""Take out of an executed notebook what is random or belongs to one machine.
+
+After this, executing an unchanged chapter again on the same machine gives the same file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+STATE = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
+KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+LANGUAGE = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
+_KEPT_METADATA = ("scrapbook", "sdc")  # of an output; the rest is noise of one tool or another
+_PLAIN_MODELS = ("LayoutModel", "DescriptionStyleModel")  # dozens of settings, nearly all null
+
+
+def normalise(nb) -> None:
+    """Make the notebook the same after every execution; changes it in place."""
+    kept = {key: nb.metadata[key] for key in ("sdc", "widgets") if key in nb.metadata}
+    nb.metadata = type(nb.metadata)({**kept, "kernelspec": KERNELSPEC, "language_info": LANGUAGE})
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    for cell in nb.cells:
+        cell.source = cell.source.rstrip()
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            if "metadata" in output:
+                given = output.metadata
+                output.metadata = type(given)({k: given[k] for k in _KEPT_METADATA if k in given})
+    _name_cells(nb)
+    rename_widgets(nb)
+
+
+def _name_cells(nb) -> None:
+    """Ids from the contents: a cell that does not change keeps its id, however it was written."""
+    seen: dict[str, int] = {}
+    for cell in nb.cells:
+        key = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:12]
+        seen[key] = seen.get(key, 0) + 1
+        cell.id = key if seen[key] == 1 else f"{key}-{seen[key]}"
+
+
+def views(nb):
+    """The widget models that the outputs show, in order."""
+    for cell in nb.cells:
+        for output in cell.get("outputs", []):
+            view = output.get("data", {}).get(VIEW)
+            if view:
+                yield view
+
+
+def rename_widgets(nb) -> None:
+    """Number the widget models in order of appearance, and drop those that no page can show."""
+    state = nb.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
+    order = _reachable(state, [view["model_id"] for view in views(nb)])
+    if not order:
+        nb.metadata.pop("widgets", None)
+        return
+    names = {old: hashlib.sha256(f"widget {i}".encode()).hexdigest()[:32] for i, old in enumerate(order)}
+    for view in views(nb):
+        # an id without state stays as it is: a check says so
+        view["model_id"] = names.get(view["model_id"], view["model_id"])
+    renamed = {}
+    for old in order:
+        model = state[old]
+        if model["model_name"] in _PLAIN_MODELS:
+            model["state"] = {k: v for k, v in model["state"].items() if v is not None}
+        text = json.dumps(model)
+        for other in references(text):
+            text = text.replace(f"IPY_MODEL_{other}", f"IPY_MODEL_{names[other]}")
+        renamed[names[old]] = json.loads(text)
+    whole = {"state": renamed, "version_major": 2, "version_minor": 0}
+    nb.metadata["widgets"] = {STATE: whole}
+
+
+def _reachable(state: dict, shown: list[str]) -> list[str]:
+    order: dict[str, None] = {}
+
+    def visit(model_id: str) -> None:
+        if model_id in order or model_id not in state:
+            return
+        order[model_id] = None
+        for other in references(json.dumps(state[model_id], sort_keys=True)):
+            visit(other)
+
+    for model_id in shown:
+        visit(model_id)
+    # links are referred to by nobody; they are as needed as the two models that they join
+    for model_id, model in state.items():
+        ends = references(json.dumps(model))
+        if model["model_name"] in ("LinkModel", "DirectionalLinkModel") and set(ends) <= set(order):
+            visit(model_id)
+    return list(order)
+
+
+def references(text: str) -> list[str]:
+    """The ids that a model's state names, each once, in order."""
+    return list(dict.fromkeys(re.findall(r"IPY_MODEL_([0-9a-f]{32})", text)))
