@@ -53,14 +53,16 @@ def fit_many(
     rngs = [_checks.generator(seed, "order") for seed in seeds]
     parameters, buffers = stack_module_state(models)
     template = copy.deepcopy(models[0])
-    points = torch.stack([part.pool.points for part in data])
-    index, label = torch.stack([part.index for part in data]), torch.stack([part.label for part in data])
+    # one long pool and indices into it: a batch of all models is then a single gather
+    points = torch.cat([part.pool.points for part in data])
+    index = torch.stack([part.index + which * len(part.pool) for which, part in enumerate(data)])
+    label = torch.stack([part.label for part in data])
     stepper = make_optimizer(parameters.values(), optimizer, lr, momentum)
     stopped_at = [None] * len(models)
 
     @vmap
-    def losses(parameters, buffers, points, index, label):
-        output = functional_call(template, (parameters, buffers), (points[index],))
+    def losses(parameters, buffers, segments, label):
+        output = functional_call(template, (parameters, buffers), (segments,))
         return objective(output, label, entropy_weight=entropy_weight)
 
     def keep(which, epoch):
@@ -75,7 +77,7 @@ def fit_many(
         for epoch in range(1, epochs + 1):
             order = torch.stack([torch.from_numpy(rng.permutation(data[0].n)) for rng in rngs])
             for step, batch in enumerate(order.split(batch_size, dim=1), start=1):
-                loss = losses(parameters, buffers, points, index[rows, batch], label[rows, batch])
+                loss = losses(parameters, buffers, points[index[rows, batch]], label[rows, batch])
                 if not torch.isfinite(loss).all():
                     which = int((~torch.isfinite(loss)).nonzero()[0])
                     raise TrainingDiverged(
@@ -87,7 +89,7 @@ def fit_many(
             bar.update()
             if stop_below is not None:
                 with torch.no_grad():
-                    below = losses(parameters, buffers, points, index, label) <= stop_below
+                    below = losses(parameters, buffers, points[index], label) <= stop_below
                 for which in below.nonzero()[:, 0].tolist():
                     if stopped_at[which] is None:
                         keep(which, epoch)
