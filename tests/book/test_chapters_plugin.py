@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 import tiny
-
 from sdcbook import chapters, execute, records
+
 from sdclib.reporting import GLUE_PREFIX, format_record
 
 BROKEN = "02-broken.ipynb"

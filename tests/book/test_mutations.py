@@ -5,7 +5,6 @@ import re
 
 import pytest
 import tiny
-
 from sdcbook import chapters, checks, checks_numbers, execute, normalise, stamp
 
 CHECKS = {
