@@ -50,6 +50,8 @@ def sparsemax(scores, dim=-1, mask=None):
     tensor([0.7500, 0.2500, 0.0000])
     """
     scores = _masked(scores, dim, mask)
+    if scores.dtype in (torch.bfloat16, torch.float16):  # a cumulative sum in so few digits would miss sum 1 by a percent
+        return sparsemax(scores.float(), dim).to(scores.dtype)
     scores = scores - scores.detach().amax(dim, keepdim=True)  # shift-invariant; keeps the cumulative sum accurate
     with torch.no_grad():
         ordered = scores.sort(dim, descending=True).values

@@ -85,7 +85,7 @@ class Boxes(Distribution):
     name: str = "boxes"
 
     def __post_init__(self):
-        low, high = np.asarray(self.low, dtype=np.float64), np.asarray(self.high, dtype=np.float64)
+        low, high = _constant("low", self.low), _constant("high", self.high)
         if low.ndim != 2 or low.shape != high.shape:
             raise ValueError(f"low and high must be (n_components, d) of one shape; got {low.shape} and {high.shape}")
         if not (low < high).all():
@@ -133,7 +133,7 @@ class Gaussians(Distribution):
     name: str = "gaussians"
 
     def __post_init__(self):
-        means, factors = np.asarray(self.means, dtype=np.float64), np.asarray(self.factors, dtype=np.float64)
+        means, factors = _constant("means", self.means), _constant("factors", self.factors)
         if means.ndim != 2:
             raise ValueError(f"means must be (n_components, d); got shape {means.shape}")
         n, d = means.shape
@@ -155,7 +155,8 @@ class Gaussians(Distribution):
         return self.means.shape[1:]
 
     def _draw(self, component, n, rng):
-        return self.means[component] + rng.standard_normal((n, self.factors.shape[2])) @ self.factors[component].T
+        normal = rng.standard_normal((n, 1, self.factors.shape[2]))
+        return self.means[component] + (normal * self.factors[component]).sum(-1)  # not `@`: its rounding depends on the processor
 
     def log_density(self, points):
         d = self.means.shape[1]
@@ -252,6 +253,15 @@ def digits(foreground=(1, 4, 7), held_out=0.25):
         kept[rng.permutation(of_digit)[: round(held_out * len(of_digit))]] = True
     images = data.images[:, None] / 8 - 1
     return LabelledImages(images, data.target, tuple(foreground), kept, name="digits", class_names=tuple("0123456789"))
+
+
+def _constant(name, values):
+    """A float64 copy that nobody can change: the named distributions are shared by all who ask for them."""
+    values = np.array(values, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite; got NaN or infinity")
+    values.flags.writeable = False
+    return values
 
 
 def _boxes(name, boxes, n_classes):

@@ -1,0 +1,219 @@
+"""Activations: oracles, derivatives, the laws that all of them keep, and what they refuse."""
+
+import itertools
+import shutil
+
+import entmax
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from strategies import SEEDS, scores, scores_and_masks
+
+from sdclib import activations
+
+ALL = pytest.mark.parametrize("name", activations.names())
+
+
+def projection_by_enumeration(row):
+    """The point of the simplex nearest to ``row``: the best over every support, with the sum-1 projection on it."""
+    best, nearest = None, torch.inf
+    for size in range(1, len(row) + 1):
+        for support in itertools.combinations(range(len(row)), size):
+            chosen = torch.tensor(support)
+            point = torch.zeros_like(row)
+            point[chosen] = row[chosen] - (row[chosen].sum() - 1) / size
+            if (point >= 0).all() and (point - row).norm() < nearest:
+                best, nearest = point, (point - row).norm()
+    return best
+
+
+def projection_by_bisection(row):
+    """max(s - tau, 0) with tau found by halving an interval until the weights sum to 1."""
+    low, high = row.max() - 1, row.max()
+    for _ in range(80):
+        tau = (low + high) / 2
+        low, high = (tau, high) if (row - tau).clamp(min=0).sum() >= 1 else (low, tau)
+    return (row - low).clamp(min=0)
+
+
+@given(scores(max_m=6))
+def test_sparsemax_is_the_nearest_point_of_the_simplex(drawn):
+    wanted = torch.stack([projection_by_enumeration(row) for row in drawn])
+    torch.testing.assert_close(activations.sparsemax(drawn), wanted, rtol=0, atol=1e-12)
+
+
+@given(SEEDS, st.integers(1, 60), st.floats(0.01, 50))
+def test_sparsemax_agrees_with_a_bisection(seed, m, scale):
+    drawn = scale * torch.randn(4, m, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    wanted = torch.stack([projection_by_bisection(row) for row in drawn])
+    torch.testing.assert_close(activations.sparsemax(drawn), wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dim", [-1, 0, 1])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sparsemax_and_its_gradient_agree_with_the_entmax_package(dim, dtype):
+    drawn = 2 * torch.randn(7, 12, 5, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    direction = torch.randn(drawn.shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
+    ours, theirs = drawn.clone().requires_grad_(), drawn.clone().requires_grad_()
+    weights, wanted = activations.sparsemax(ours, dim=dim), entmax.sparsemax(theirs, dim=dim)
+    torch.testing.assert_close(weights, wanted)
+    (weights * direction).sum().backward()
+    (wanted * direction).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    assert (weights == 0).any(), "an example with no zero weight says nothing about sparsity"
+
+
+def test_softmax_is_the_formula():
+    drawn = torch.randn(5, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(activations.softmax(drawn), drawn.exp() / drawn.exp().sum(1, keepdim=True))
+
+
+@ALL
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("seed", range(5))
+def test_first_and_second_derivatives(name, masked, seed):
+    rng = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(4, 6, dtype=torch.float64, generator=rng)
+    mask = torch.rand(4, 6, generator=rng) < 0.7 if masked else None
+    if masked:
+        mask[:, seed] = True
+    weights = activations.get(name)(drawn, mask=mask)
+    # tau from the support; a segment whose score is within 1e-3 of it stands at a kink, where no derivative exists
+    real = drawn if mask is None else drawn.masked_fill(~mask, -torch.inf)
+    tau = (torch.where(weights > 0, drawn, 0).sum(1, keepdim=True) - 1) / (weights > 0).sum(1, keepdim=True)
+    assert name != "sparsemax" or ((real - tau).abs() > 1e-3).all(), "choose another seed: this example stands at a kink"
+    drawn.requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: activations.get(name)(s, mask=mask), drawn)
+    assert torch.autograd.gradgradcheck(lambda s: activations.get(name)(s, mask=mask), drawn)
+
+
+@ALL
+@given(drawn=scores())
+def test_weights_are_on_the_simplex(name, drawn):
+    weights = activations.get(name)(drawn)
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(len(drawn), dtype=torch.float64), rtol=0, atol=1e-12)
+
+
+@ALL
+@given(drawn=scores(), data=st.data())
+def test_permutation_of_segments_permutes_weights(name, drawn, data):
+    order = data.draw(st.permutations(range(drawn.shape[1])))
+    activation = activations.get(name)
+    torch.testing.assert_close(activation(drawn[:, order]), activation(drawn)[:, order], rtol=0, atol=1e-12)
+
+
+@ALL
+@given(drawn=scores(), shift=st.floats(-100, 100))
+def test_adding_a_constant_changes_nothing(name, drawn, shift):
+    assume(name != "spherical_softmax")
+    activation = activations.get(name)
+    torch.testing.assert_close(activation(drawn + shift), activation(drawn), rtol=0, atol=1e-12)
+
+
+@ALL
+@pytest.mark.parametrize("garbage", [torch.nan, torch.inf, -torch.inf, 1e30])
+@given(drawn=scores_and_masks())
+def test_hiding_a_segment_equals_deleting_it(name, garbage, drawn):
+    numbers, mask = drawn
+    activation = activations.get(name)
+    filled = numbers.masked_fill(~mask, garbage).requires_grad_()
+    weights = activation(filled, mask=mask)
+    assert (weights[~mask] == 0).all()
+    for row, kept, hidden_rest in zip(numbers, mask, weights, strict=True):
+        torch.testing.assert_close(hidden_rest[kept], activation(row[kept]), rtol=0, atol=1e-12)
+    (gradient,) = torch.autograd.grad((weights**2).sum(), filled)
+    assert (gradient[~mask] == 0).all()
+    assert gradient.isfinite().all()
+
+
+@ALL
+@given(drawn=scores_and_masks())
+def test_a_mask_broadcasts_and_dim_names_any_axis(name, drawn):
+    numbers, mask = drawn
+    activation = activations.get(name)
+    same_for_all = activation(numbers, mask=mask[0])
+    torch.testing.assert_close(same_for_all, activation(numbers, mask=mask[:1].expand(numbers.shape)), rtol=0, atol=0)
+    torch.testing.assert_close(activation(numbers.T, dim=0, mask=mask.T).T, activation(numbers, mask=mask), rtol=0, atol=1e-12)
+
+
+@ALL
+def test_larger_scores_get_larger_weights_at_any_scale(name):
+    for scale in (1e-30, 1.0, 1e30):
+        weights = activations.get(name)(scale * torch.tensor([[3.0, 2.0, 1.0, -5.0]]))
+        assert weights.isfinite().all()
+        assert (weights.diff() <= 0).all()
+        assert weights.sum() == pytest.approx(1)
+
+
+@ALL
+@pytest.mark.parametrize("m", [2, 9, 300, 1000])
+def test_bfloat16_stays_near_double_precision(name, m):
+    drawn = torch.randn(50, m, generator=torch.Generator().manual_seed(m)).bfloat16()
+    weights = activations.get(name)(drawn)
+    assert weights.dtype == torch.bfloat16
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.double(), activations.get(name)(drawn.double()), rtol=2e-2, atol=4e-3)
+    assert (weights.double().sum(1) - 1).abs().max() < 1e-2
+
+
+@ALL
+def test_vmap_gives_what_a_batch_gives(name):
+    activation = activations.get(name)
+    drawn = torch.randn(6, 4, 9, generator=torch.Generator().manual_seed(0))
+    mask = torch.rand(6, 4, 9, generator=torch.Generator().manual_seed(1)) < 0.8
+    torch.testing.assert_close(torch.vmap(activation)(drawn), activation(drawn))
+    torch.testing.assert_close(torch.vmap(lambda s, real: activation(s, mask=real))(drawn, mask), activation(drawn, mask=mask))
+
+
+@pytest.fixture
+def compiler():
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+@ALL
+def test_the_whole_graph_can_be_captured(name, compiler):
+    drawn = torch.randn(4, 9, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    plain = activations.get(name)(drawn)
+    captured = torch.compile(activations.get(name), fullgraph=True, backend="aot_eager")(drawn)
+    torch.testing.assert_close(captured, plain)
+    direction = torch.arange(36.0).view(4, 9)
+    torch.testing.assert_close(*(torch.autograd.grad((weights * direction).sum(), drawn)[0] for weights in (captured, plain)))
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler (g++) and there is none")
+def test_compiled_to_machine_code(compiler):
+    drawn = torch.randn(4, 9, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(torch.compile(activations.sparsemax, fullgraph=True)(drawn), activations.sparsemax(drawn))
+
+
+def test_get():
+    assert activations.get("softmax") is activations.softmax
+    assert activations.get(torch.sigmoid) is torch.sigmoid
+    with pytest.raises(ValueError, match="unknown activation 'softmin'; choose one of softmax, sparsemax"):
+        activations.get("softmin")
+
+
+REFUSED = {
+    "NaN": ({"scores": torch.tensor([[0.0, torch.nan]])}, ValueError, "scores must not be NaN or \\+inf"),
+    "infinity": ({"scores": torch.tensor([[0.0, torch.inf]])}, ValueError, "scores must not be NaN or \\+inf"),
+    "whole numbers": ({"scores": torch.tensor([[0, 1]])}, TypeError, "floating-point tensor; got torch.int64"),
+    "a list": ({"scores": [0.0, 1.0]}, TypeError, "torch.Tensor; got list"),
+    "no axis": ({"scores": torch.tensor(1.0)}, ValueError, r"axis of scores; got dim -1 for shape \(\)"),
+    "another axis": ({"scores": torch.zeros(2, 3), "dim": 2}, ValueError, r"got dim 2 for shape \(2, 3\)"),
+    "no segment": ({"scores": torch.zeros(2, 0)}, ValueError, r"at least one segment along dim -1; got shape \(2, 0\)"),
+    "a mask of numbers": ({"scores": torch.zeros(2, 3), "mask": torch.ones(2, 3)}, TypeError, "boolean tensor; got torch.float32"),
+    "a mask as list": ({"scores": torch.zeros(2, 3), "mask": [True] * 3}, TypeError, "boolean tensor; got list"),
+    "another mask": ({"scores": torch.zeros(2, 3), "mask": torch.ones(2, 4, dtype=bool)}, ValueError, r"\(2, 3\); got \(2, 4\)"),
+    "all masked": ({"scores": torch.zeros(2, 2), "mask": torch.tensor([[True, True], [False, False]])}, ValueError, "at least one real segment"),
+}
+
+
+@ALL
+@pytest.mark.parametrize(("arguments", "error", "message"), REFUSED.values(), ids=REFUSED)
+def test_bad_input_is_named(name, arguments, error, message):
+    with pytest.raises(error, match=message):
+        activations.get(name)(**arguments)
