@@ -1,0 +1,47 @@
+// Three mends for interactive figures on a page without a kernel. Loaded before the scripts that it prepares.
+"use strict";
+
+// 1. The theme would replace the icons that the Play control looks for, and the control would throw.
+window.FontAwesomeConfig = { observeMutations: false };
+
+// 2. Widgets ask MathJax 2 to typeset their labels; pages carry MathJax 3.
+window.addEventListener("load", () => {
+  if (window.MathJax && !window.MathJax.Hub) {
+    window.MathJax.Hub = {
+      Queue: ([, , element]) => window.MathJax.startup.promise.then(() => window.MathJax.typesetPromise([element])),
+    };
+  }
+});
+
+// 3. Widgets leave slider handles and some buttons without a name for a screen reader.
+const setOnce = (node, name, value) => {
+  if (value && node.getAttribute(name) !== value) node.setAttribute(name, value);
+};
+
+function nameControls() {
+  for (const handle of document.querySelectorAll(".jupyter-widgets .noUi-handle")) {
+    const box = handle.closest(".jupyter-widgets");
+    setOnce(handle, "aria-label", box.querySelector(".widget-label")?.textContent.trim() || "Frame");
+    setOnce(handle, "aria-valuetext", box.querySelector(".widget-readout")?.textContent.trim());
+  }
+  for (const button of document.querySelectorAll(".widget-play button")) {
+    setOnce(button, "aria-label", button.title);
+  }
+  for (const group of document.querySelectorAll(".widget-toggle-buttons")) {
+    setOnce(group, "role", "group");
+    setOnce(group, "aria-label", group.querySelector(".widget-label")?.textContent.trim());
+    for (const button of group.querySelectorAll("button")) {
+      setOnce(button, "aria-pressed", String(button.classList.contains("mod-active")));
+    }
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const article = document.querySelector("article") || document.body;
+  // Only what widgets do is of interest: they render late, and rewrite a handle's text whenever it moves.
+  if (document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')) {
+    new MutationObserver(nameControls).observe(article, {
+      attributeFilter: ["aria-valuetext", "class"], childList: true, subtree: true,
+    });
+  }
+});

@@ -17,8 +17,15 @@ def point_to_vendored(app, config):
     config.mathjax3_config = MATHJAX
     config.nb_ipywidgets_js = {"html-manager/embed.js": {"defer": "defer"}}
     config.html_context.setdefault("default_mode", "auto")  # its absence is an error in every page's console
+    config.html_theme_options.setdefault("logo", {})["text"] = config.html_title  # else the logo would stand in its place
     app.add_css_file("sdc.css", priority=900)
     app.add_js_file("sdc.js", priority=50)  # before the icon script and the widget script, which it prepares
+
+
+def show_first_frames(app, pagename, templatename, context, doctree):
+    """Without JavaScript an interactive figure is its first frame (in print the style sheet sees to it)."""
+    if doctree is not None:
+        context["metatags"] = context.get("metatags", "") + "<noscript><style>.sdc-first-frame{display:block!important}</style></noscript>\n"
 
 
 def drop_thebe(app):
@@ -30,3 +37,4 @@ def drop_thebe(app):
 def setup(app):
     app.connect("config-inited", point_to_vendored, priority=900)
     app.connect("builder-inited", drop_thebe, priority=1)
+    app.connect("html-page-context", show_first_frames)

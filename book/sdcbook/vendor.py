@@ -31,6 +31,19 @@ PACKAGES = {
         "@fortawesome/fontawesome-free", "5.15.4", "OFL-1.1 AND CC-BY-4.0 AND MIT",
         {"LICENSE.txt": "LICENSE.txt"},  # the licence of the three fonts that html-manager brings
     ),
+    "fonts/source-serif": (
+        "@fontsource-variable/source-serif-4", "5.3.1", "OFL-1.1",
+        {f"files/source-serif-4-{part}-wght-{style}.woff2": f"{part}-{style}.woff2" for part in ("latin", "latin-ext") for style in ("normal", "italic")}
+        | {"LICENSE": "LICENSE"},
+    ),
+    "fonts/source-sans": (
+        "@fontsource-variable/source-sans-3", "5.3.0", "OFL-1.1",
+        {"files/source-sans-3-latin-wght-normal.woff2": "latin-normal.woff2", "LICENSE": "LICENSE"},
+    ),
+    "fonts/source-code": (
+        "@fontsource-variable/source-code-pro", "5.3.0", "OFL-1.1",
+        {"files/source-code-pro-latin-wght-normal.woff2": "latin-normal.woff2", "LICENSE": "LICENSE"},
+    ),
 }  # fmt: skip
 
 
