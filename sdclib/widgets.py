@@ -46,11 +46,14 @@ def frame_slider(
     count = _check_counts(frames, labels, alts)
     pngs, widths = _pictures(frames, dpi, colours)
     w = _ipywidgets()
-    stack = _stack(w, [_picture(w, *f) for f in zip(pngs, widths, alts, labels, strict=True)])
+    # Play's slider does not say its label; the other controls do, and saying it twice is noise
+    captions = labels if kind == "play" else [""] * count
+    stack = _stack(w, [_picture(w, *f) for f in zip(pngs, widths, alts, captions, strict=True)])
     control, row = _control(w, kind, labels, description, interval)
     w.jsdlink((control, "value" if kind == "play" else "index"), (stack, "selected_index"))
     text = f"Interactive figure: {description}, {count} frames from {labels[0]} to {labels[-1]}"
-    return _figure(w, [row, stack], text, _image(pngs[0], widths[0], alts[0]))
+    first = f"{description}: {labels[0]}, the first of {count} frames"
+    return _figure(w, [row, stack], text, _framed(_image(pngs[0], widths[0], alts[0]), first))
 
 
 def frame_grid(
@@ -75,10 +78,9 @@ def frame_grid(
         _check_counts(row, column_labels, row_alts)
     flat = [frame for row in frames for frame in row]
     pngs, widths = _pictures(flat, dpi, colours)
-    captions = [f"{row} · {column}" for row in row_labels for column in column_labels]
     flat_alts = [alt for row in alts for alt in row]
     w = _ipywidgets()
-    shown = [_picture(w, *f) for f in zip(pngs, widths, flat_alts, captions, strict=True)]
+    shown = [_picture(w, *f) for f in zip(pngs, widths, flat_alts, [""] * len(flat), strict=True)]
     step = len(column_labels)
     inner = [_stack(w, shown[i : i + step]) for i in range(0, len(shown), step)]
     outer = _stack(w, inner)
@@ -88,7 +90,8 @@ def frame_grid(
     for stack in inner:
         w.jsdlink((second, "index"), (stack, "selected_index"))
     text = f"Interactive figure: {descriptions[0]} by {descriptions[1]}, {len(flat)} frames"
-    image = _image(pngs[0], widths[0], flat_alts[0])
+    caption = f"{descriptions[0]}: {row_labels[0]}, {descriptions[1]}: {column_labels[0]}, the first of {len(flat)} frames"
+    image = _framed(_image(pngs[0], widths[0], flat_alts[0]), caption)
     return _figure(w, [first_row, second_row, outer], text, image)
 
 
@@ -163,11 +166,13 @@ def _image(png: bytes, width: int, alt: str) -> str:
     return f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%;height:auto" src="data:image/png;base64,{data}">'
 
 
-def _picture(w, png: bytes, width: int, alt: str, label: str):
-    caption = f'<figcaption class="sdc-caption">{html.escape(label)}</figcaption>'
-    style = "margin:0;max-width:100%;line-height:1.4"
-    body = f'<figure class="sdc-frame" style="{style}">{_image(png, width, alt)}{caption}</figure>'
-    return w.HTML(body, layout=w.Layout(width="100%", margin="0"))
+def _framed(image: str, caption: str) -> str:
+    below = f'<figcaption class="sdc-caption">{html.escape(caption)}</figcaption>' if caption else ""
+    return f'<figure class="sdc-frame" style="margin:0;max-width:100%;line-height:1.4">{image}{below}</figure>'
+
+
+def _picture(w, png: bytes, width: int, alt: str, caption: str):
+    return w.HTML(_framed(_image(png, width, alt), caption), layout=w.Layout(width="100%", margin="0"))
 
 
 def _stack(w, children: Sequence):
@@ -193,7 +198,7 @@ def _control(w, kind: str, labels: Sequence[str], description: str, interval: in
         control = w.ToggleButtons(options=choices, tooltips=list(labels), **common)
         return control, control
     last = len(labels) - 1
-    play = w.Play(min=0, max=last, interval=interval, tooltip=f"Play: {description}")
+    play = w.Play(min=0, max=last, interval=interval, tooltip=description)
     play.layout = w.Layout(flex="0 0 auto")
     common["layout"] = w.Layout(flex="1 1 14em", width="auto", min_width="0")
     control = w.IntSlider(min=0, max=last, readout=False, **common)  # the caption says the label
