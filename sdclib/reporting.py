@@ -91,16 +91,18 @@ def attempt(check: Callable[[], object]) -> None:
 def measured(name: str, value, within, *, digits=1, unit: str = "") -> None:
     """Name a number (or a table of them) for the prose, and hold it within a tolerance.
 
-    name    "ch04-ftpt": the chapter, then words; what {glue:text} cites.
-    value   a number; or a DataFrame or Series of numbers, which is also shown: its entries
+    Args:
+        name: "ch04-ftpt": the chapter, then words; what {glue:text} cites.
+        value: a number; or a DataFrame or Series of numbers, which is also shown: its entries
             are then named NAME-ROW-COLUMN (NAME-ROW for a Series).
-    within  how far the number may lie from the stored one on another processor, in its own
+        within: how far the number may lie from the stored one on another processor, in its own
             unit; for a table a number or {column: number}.
-    digits  decimals shown (0 and up); for a table an int or {column: int}.
-    unit    written after the number; for a table write it in the column's name.
+        digits: decimals shown (0 and up); for a table an int or {column: int}.
+        unit: written after the number; for a table write it in the column's name.
 
-    Raises `MeasuredError` when the environment's SDC_STORED_MEASURED names a file of stored
-    records and this number is not in it or is farther than `within` from it.
+    Raises:
+        MeasuredError: the environment's SDC_STORED_MEASURED names a file of stored records and
+            this number is not in it or is farther than `within` from it.
 
     >>> measured("ch04-ftpt", 48.83, within=1.5, unit="%")
     ch04-ftpt = 48.8 % (within 1.5)

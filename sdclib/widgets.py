@@ -33,12 +33,13 @@ def frame_slider(
 ):
     """One control that chooses which of several frames is on show.
 
-    frames       matplotlib figures (closed afterwards) or PNG bytes, all at most 300 kB
-    labels       what the control and the caption call each frame: "epoch 20"
-    alts         what is to be seen in each frame, in words
-    description  the control's name, shown beside it and read aloud: "Epoch"
-    kind         "slider", "play" (with a button that runs through the frames, one every
-                 `interval` milliseconds), "dropdown" or "buttons"
+    Args:
+        frames: matplotlib figures (closed afterwards) or PNG bytes, all at most 300 kB
+        labels: what the control and the caption call each frame: "epoch 20"
+        alts: what is to be seen in each frame, in words
+        description: the control's name, shown beside it and read aloud: "Epoch"
+        kind: "slider", "play" (with a button that runs through the frames, one every
+            `interval` milliseconds), "dropdown" or "buttons"
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
