@@ -2,7 +2,8 @@
 "use strict";
 
 // 1. The theme would replace the icons that the Play control looks for, and the control would throw.
-window.FontAwesomeConfig = { observeMutations: false };
+// (The theme's script may have run already: its settings are then a live object, to change and not to replace.)
+window.FontAwesomeConfig = Object.assign(window.FontAwesomeConfig || {}, { observeMutations: false });
 
 // 2. Widgets ask MathJax 2 to typeset their labels; pages carry MathJax 3.
 window.addEventListener("load", () => {
@@ -20,12 +21,17 @@ const setOnce = (node, name, value) => {
 
 function nameControls() {
   for (const handle of document.querySelectorAll(".jupyter-widgets .noUi-handle")) {
-    const box = handle.closest(".jupyter-widgets");
+    const box = handle.closest(".widget-slider");
     setOnce(handle, "aria-label", box.querySelector(".widget-label")?.textContent.trim() || "Frame");
-    setOnce(handle, "aria-valuetext", box.querySelector(".widget-readout")?.textContent.trim());
+    // Play's slider counts frames and shows no readout: its frame's caption says which one it is.
+    const captions = [...(handle.closest(".sdc-widget")?.querySelectorAll("figcaption") || [])];
+    const caption = captions.find((node) => node.offsetParent !== null);
+    setOnce(handle, "aria-valuetext", (caption || box.querySelector(".widget-readout"))?.textContent.trim());
   }
+  const does = { "fa-play": "Play", "fa-pause": "Pause", "fa-stop": "Back to the start", "fa-retweet": "Repeat" };
   for (const button of document.querySelectorAll(".widget-play button")) {
-    setOnce(button, "aria-label", button.title);
+    const icon = Object.keys(does).find((name) => button.querySelector(`.${name}`));
+    setOnce(button, "aria-label", [does[icon], button.parentElement.title].filter(Boolean).join(": "));
   }
   for (const group of document.querySelectorAll(".widget-toggle-buttons")) {
     setOnce(group, "role", "group");
