@@ -1,3 +1,3 @@
-"""Pytest of the whole project: notebooks in chapters/ are checked by the book's own plugin."""
+"""Chapters are tests too: nbval's, and what our plugin adds to each (budget, exercises, ablations)."""
 
 pytest_plugins = ["sdcbook.pytest_chapters"]

@@ -68,7 +68,7 @@ class Mosaics:
 
         Raises:
             TypeError, ValueError: wrong types or shapes, n or m below 1, K below 2, labels or places out of range, NaN among the real
-            segments, a mosaic with no real segment, a foreground that is masked.
+                segments, a mosaic with no real segment, a foreground that is masked.
         """
         _checks.floating("segments", segments)
         if segments.ndim < 3 or min(segments.shape[:2]) < 1:
