@@ -71,6 +71,7 @@ def environment(root: Path = ROOT, **extra: str) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(root), str(ROOT / "book"), os.environ.get("PYTHONPATH", "")])),
         "SOURCE_DATE_EPOCH": "0",  # the date that matplotlib writes in an SVG
+        "TQDM_DISABLE": "1",  # a progress bar's times differ at every run
     }
     return env | extra
 
