@@ -1,3 +1,3 @@
-"""Chapters are tests too: nbval's, and what our plugin adds to each (budget, exercises, ablations)."""
+"""Pytest of the whole project: notebooks in chapters/ are checked by the book's own plugin."""
 
 pytest_plugins = ["sdcbook.pytest_chapters"]

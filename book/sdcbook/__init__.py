@@ -6,7 +6,7 @@
 
 from importlib import import_module
 
-PARTS = ("assets", "buttons", "chapter_header", "description", "docstrings")
+PARTS = ("assets", "buttons", "chapter_header", "description", "docstrings", "reproducibility")
 
 
 def setup(app):
