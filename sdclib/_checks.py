@@ -6,7 +6,7 @@ import numbers
 import numpy as np
 import torch
 
-__all__ = ["at_least", "choice", "floating", "generator", "in_range", "is_true", "labels"]
+__all__ = ["at_least", "choice", "floating", "generator", "in_range", "is_true", "labels", "mask"]
 
 # One stream of random numbers a purpose, so that, say, a longer training does not change the data.
 _STREAMS = {"pool": 0, "compose": 1, "recompose": 2, "fresh_pool": 3, "fresh_compose": 4, "init": 5, "order": 6, "sample": 7, "bootstrap": 8}
@@ -57,8 +57,8 @@ def floating(name, tensor, n_dims=None):
     return tensor
 
 
-def labels(name, tensor, n, stop, *, what):
-    """Whole numbers of shape (n,) in [0, stop), as an int64 tensor, or TypeError/ValueError."""
+def labels(name, tensor, n, stop=math.inf, *, what=""):
+    """Whole numbers of shape (n,) in [0, stop), ``what`` says what the last one is, as an int64 tensor, or TypeError/ValueError."""
     tensor = torch.as_tensor(tensor)
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise TypeError(f"{name} must be whole numbers; got {tensor.dtype}")
@@ -66,8 +66,20 @@ def labels(name, tensor, n, stop, *, what):
         raise ValueError(f"{name} must have shape ({n},), one a mosaic; got {tuple(tensor.shape)}")
     if n and (tensor.min() < 0 or tensor.max() >= stop):
         worst = tensor.max() if tensor.max() >= stop else tensor.min()
-        raise ValueError(f"{name} must be in 0 ... {stop - 1} ({what}); got {int(worst)}")
+        wanted = "0 or more" if math.isinf(stop) else f"in 0 ... {stop - 1} ({what})"
+        raise ValueError(f"{name} must be {wanted}; got {int(worst)}")
     return tensor.long()
+
+
+def mask(tensor, shape):
+    """Booleans of shape (n, m) with a real segment in every mosaic, or TypeError/ValueError."""
+    if not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.bool:
+        raise TypeError(f"mask must be a boolean tensor; got {getattr(tensor, 'dtype', type(tensor).__name__)}")
+    if tensor.shape != tuple(shape):
+        raise ValueError(f"mask must have shape {tuple(shape)}; got {tuple(tensor.shape)}")
+    if is_true((~tensor.any(1)).any()):
+        raise ValueError("every mosaic needs at least one real segment; got one whose segments are all masked")
+    return tensor
 
 
 def is_true(condition):

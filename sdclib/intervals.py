@@ -1,5 +1,6 @@
 """How sure are we? Intervals for percentages over mosaics and for means over seeds."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,10 @@ def wilson(hits, n, confidence=0.95):
     90.0 [59.6, 98.2]
     """
     n = _checks.at_least("n", n, 1)
-    p = _checks.in_range("hits", float(hits), 0, n) / n
+    hits = float(hits)
+    if math.isclose(hits, n, rel_tol=1e-9) or math.isclose(hits, 0, abs_tol=1e-9):  # sums of shared ties end a rounding error beside the whole number
+        hits = round(hits)
+    p = _checks.in_range("hits", hits, 0, n) / n
     z = stats.norm.ppf(0.5 + _confidence(confidence) / 2)
     middle, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     return Interval(100 * p, *(100 * float(np.clip((middle + sign * half) / (1 + z**2 / n), 0, 1)) for sign in (-1, 1)))
@@ -53,12 +57,12 @@ def bootstrap(values, confidence=0.95, *, n_resamples=2000, seed=0):
 
     Source: Efron and Tibshirani (1993); computed by scipy.stats.bootstrap.
     """
-    values = _finite(values)
+    values, confidence, n_resamples = _finite(values), _confidence(confidence), _checks.at_least("n_resamples", n_resamples, 1)
     if values.min() == values.max():
         return Interval(float(values[0]), float(values[0]), float(values[0]))
     rng = _checks.generator(seed, "bootstrap")
     # batch: 3,000 mosaics x 2,000 resamples at once would take 50 MB
-    result = stats.bootstrap((values,), np.mean, confidence_level=_confidence(confidence), n_resamples=n_resamples, batch=200, method="percentile", rng=rng)
+    result = stats.bootstrap((values,), np.mean, confidence_level=confidence, n_resamples=n_resamples, batch=200, method="percentile", rng=rng)
     return Interval(float(values.mean()), float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 

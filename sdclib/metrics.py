@@ -91,7 +91,8 @@ def corner_distance(attention, mask=None):
 
 def entropy_bits(attention, mask=None):
     """Entropy -sum alpha_j log2 alpha_j, with 0 log 0 = 0. Range [0, log2 m] bits; lower is sparser."""
-    return torch.special.entr(_weights(attention, mask)).sum(1) / torch.log(torch.tensor(2.0, dtype=attention.dtype))
+    attention = _weights(attention, mask).clamp(min=0)  # entr of a weight that rounding put below 0 is -inf
+    return torch.special.entr(attention).sum(1) / torch.log(torch.tensor(2.0, dtype=attention.dtype))
 
 
 def sparsity(attention, mask=None):
@@ -167,12 +168,14 @@ def focus_table(attention, logits, label, foreground, mask=None):
 
 def uniform_attention(n, m, mask=None, dtype=torch.float32):
     """Equal weights on the real segments: (n, m)."""
-    real = torch.ones(n, m, dtype=dtype) if mask is None else mask.to(dtype)
+    shape = _checks.at_least("n", n, 1), _checks.at_least("m", m, 1)
+    real = torch.ones(shape, dtype=dtype) if mask is None else _checks.mask(mask, shape).to(dtype)
     return real / real.sum(1, keepdim=True)
 
 
 def one_hot_attention(place, m, dtype=torch.float32):
     """All weight on one place a mosaic: place (n,) in 0 ... m-1, returns (n, m)."""
+    place = _checks.labels("place", place, len(place), _checks.at_least("m", m, 1), what="the last place")
     return torch.nn.functional.one_hot(place, m).to(dtype)
 
 
@@ -205,11 +208,8 @@ def _weights(attention, mask=None):
     if attention.min() < -tolerance or (attention.sum(1) - 1).abs().max() > tolerance:
         worst = attention.sum(1)[(attention.sum(1) - 1).abs().argmax()]
         raise ValueError(f"attention must be non-negative with sum 1 a mosaic; got a smallest weight {attention.min():.4g} and a sum {worst:.4g}")
-    if mask is not None:
-        if mask.shape != attention.shape:
-            raise ValueError(f"mask must have the shape of attention, {tuple(attention.shape)}; got {tuple(mask.shape)}")
-        if attention[~mask].any():
-            raise ValueError("attention must be 0 on masked segments; got some that is not")
+    if mask is not None and attention[~_checks.mask(mask, attention.shape)].any():
+        raise ValueError("attention must be 0 on masked segments; got some that is not")
     return attention
 
 

@@ -1,5 +1,7 @@
 """Mosaics: examples of m segments, one of which, the foreground, decides the label."""
 
+import numbers
+import operator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,15 +76,16 @@ class Mosaics:
         if segments.ndim < 3 or min(segments.shape[:2]) < 1:
             raise ValueError(f"segments must be (n, m, *feature) with n and m at least 1; got shape {tuple(segments.shape)}")
         n, m = segments.shape[:2]
-        label = torch.as_tensor(label)
-        if n_classes is None and label.numel() and not label.is_floating_point():
-            n_classes = int(label.max()) + 1
-        n_classes = _checks.at_least("n_classes", n_classes or 0, 2)
+        if n_classes is None:
+            n_classes = int(_checks.labels("label", label, n).max()) + 1
+        n_classes = _checks.at_least("n_classes", n_classes, 2)
         label = _checks.labels("label", label, n, n_classes, what="n_classes - 1")
         if foreground is not None:
             foreground = _checks.labels("foreground", foreground, n, m, what="the last place")
         if mask is not None:
-            _check_mask(mask, n, m, foreground)
+            _checks.mask(mask, (n, m))
+            if foreground is not None and not mask[torch.arange(n), foreground].all():
+                raise ValueError("the foreground must be a real segment; got a mosaic whose foreground is masked")
         real = segments.flatten(0, 1) if mask is None else segments[mask]
         if not real.isfinite().all():
             raise ValueError("segments must be finite; got NaN or infinity in a real segment")
@@ -127,7 +130,10 @@ class Mosaics:
 
     def __getitem__(self, which):
         """Some of the mosaics, as Mosaics of the same pool: a number, a slice, whole numbers or booleans."""
-        if isinstance(which, int):
+        if isinstance(which, tuple):
+            raise TypeError(f"mosaics are chosen by a number, a slice, whole numbers or booleans; got {which}")
+        if isinstance(which, numbers.Integral) or getattr(which, "ndim", 1) == 0:
+            which = operator.index(which)
             if not -self.n <= which < self.n:
                 raise IndexError(f"mosaic {which} of {self.n}")
             which = slice(which, which + 1 or None)
@@ -175,6 +181,10 @@ def make_mosaics(base, n=3000, m=9, seed=0, *, split="train", pool=None, dtype=t
     Mosaics(n=4, m=9, feature_shape=(2,), n_classes=3, pool of 5000 base points, foreground known)
     """
     n, m = _checks.at_least("n", n, 1), _checks.at_least("m", m, 1)
+    if not hasattr(base, "sample_pool"):
+        raise TypeError(f"base must be a distribution, say distributions.get('dataset1'); got {base!r}")
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating-point type; got {dtype}")
     pool_stream, stream = _SPLITS[_checks.choice("split", split, tuple(_SPLITS))]
     if pool is None:
         points, component = base.sample_pool(seed, fresh=pool_stream == "fresh_pool")
@@ -196,13 +206,3 @@ def make_mosaics(base, n=3000, m=9, seed=0, *, split="train", pool=None, dtype=t
     index[np.arange(n), foreground] = np.concatenate(members)[start[label] + which]
     device = pool.points.device
     return Mosaics(pool, *(torch.as_tensor(part).to(device) for part in (index, label, foreground)))
-
-
-def _check_mask(mask, n, m, foreground):
-    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool or mask.shape != (n, m):
-        got = f"{mask.dtype} of shape {tuple(mask.shape)}" if isinstance(mask, torch.Tensor) else type(mask).__name__
-        raise ValueError(f"mask must be a boolean tensor of shape ({n}, {m}); got {got}")
-    if not mask.any(1).all():
-        raise ValueError("every mosaic needs at least one real segment; got one that is all masked")
-    if foreground is not None and not mask[torch.arange(n), foreground].all():
-        raise ValueError("the foreground must be a real segment; got a mosaic whose foreground is masked")
