@@ -1,0 +1,49 @@
+"""One run from beginning to end: compose, build, train, measure."""
+
+import time
+
+import torch
+
+from sdclib import distributions, evaluation, models
+from sdclib.experiments import provenance
+from sdclib.experiments.rows import MEASURED, SPLITS
+from sdclib.mosaics import make_mosaics
+from sdclib.training import TrainingDiverged, fit
+
+__all__ = ["ENGINE", "compute"]
+
+ENGINE = 1  # raised by one when the same run would give another row than before (beyond rounding)
+
+
+def compute(run):
+    """Train and measure one run on one thread.
+
+    Returns:
+        (row, environment of this process). The row has the run's fields, ``hash``, ``engine``, the measures of :func:`sdclib.evaluate`
+        under the prefixes ``train_``, ``recomposed_`` and ``fresh_``, ``stopped_at`` (the last epoch trained), ``seconds`` of processor time, and ``error``:
+        "" or, if training diverged, what was raised; then the measures are None.
+    """
+    torch.set_num_threads(1)
+    start = time.thread_time()  # of this thread alone: what else the machine does meanwhile does not count
+    try:
+        measured = _train_and_measure(run) | {"error": ""}
+    except TrainingDiverged as error:
+        measured = dict.fromkeys(MEASURED) | {"error": " ".join(f"{type(error).__name__}: {error}".split())}
+    seconds = round(time.thread_time() - start, 3)
+    return run.as_dict() | {"hash": run.hash, "engine": ENGINE} | measured | {"seconds": seconds}, provenance.environment()
+
+
+def _train_and_measure(run):
+    base, dtype = distributions.get(run.dataset), getattr(torch, run.dtype)
+    mosaics = {split: make_mosaics(base, run.n, run.m, run.data_seed, split=split, dtype=dtype) for split in SPLITS}
+    data = mosaics["train"]
+    of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init")}
+    model = models.build(run.architecture, data.feature_shape, data.n_classes, **of_model, dtype=dtype)
+    names = ("objective", "entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below", "seed")
+    of_training = {name: getattr(run, name) for name in names}
+    history = fit(model, data, **of_training, record_every=max(run.epochs, 1), progress=False)
+    measured = {"stopped_at": int(history.epoch.iloc[-1])}
+    for split, part in mosaics.items():
+        for name, value in evaluation.evaluate(model, part, entropy_weight=run.entropy_weight).items():
+            measured[f"{split}_{name}"] = value
+    return measured

@@ -1,0 +1,82 @@
+"""From runs to rows: what is stored is taken, the rest is computed, here or in other processes."""
+
+import os
+import sys
+import warnings
+from contextlib import closing, contextmanager
+
+import torch
+
+from sdclib import _checks
+from sdclib.experiments import workers as _workers
+from sdclib.experiments.runs import Run
+from sdclib.experiments.workers import RunFailed
+
+__all__ = ["RunFailed", "execute"]
+
+
+def execute(runs, workers=1, store=None, executor=None, progress=None):
+    """Compute runs, or take their rows from a store: one row (dict) a run, in the order of ``runs``.
+
+    Args:
+        runs: Runs; one that stands there twice is computed once.
+        workers: processes of one thread each; 1 = in this process.
+        store: a :class:`sdclib.experiments.Store`. Its rows are not computed again, and each new row is in it as soon as it is finished:
+            stopping at any moment loses the runs in flight, no more.
+        executor: any ``concurrent.futures.Executor`` in place of ``workers``; the caller shuts it down. It gets all runs at once.
+        progress: None = a bar where there is a terminal or a notebook; True or False; or a function (done, total, row) called for every
+            row that was not stored before.
+
+    Returns:
+        list of dicts: the run's fields, ``hash``, ``engine``, ``stopped_at`` (the last epoch trained), the measures of
+        :func:`sdclib.evaluate` with the prefixes ``train_``, ``recomposed_`` and ``fresh_``, ``seconds`` of processor time, ``error``; with a store
+        also ``batch``, the key into its provenance. A run whose training diverged says so in ``error``, has None for its measures and is
+        reported by a warning.
+
+    Raises:
+        TypeError, ValueError: runs that are not Runs, workers below 1.
+        RunFailed: a run ended with another error; the rows that were finished or in flight by then are in the store.
+    """
+    runs = list(runs)
+    for run in runs:
+        if not isinstance(run, Run):
+            raise TypeError(f"runs must be Runs (a dict becomes one by Run.from_dict); got {type(run).__name__}")
+    workers = _checks.at_least("workers", workers, 1)
+    wanted = {run.hash: run for run in runs}
+    rows = {} if store is None else {key: row for key, row in store.rows().items() if key in wanted}
+    todo = [run for key, run in wanted.items() if key not in rows]
+    computed = _workers.compute_all(todo, workers, executor, (lambda run: None) if store is None else (lambda run: store.rows().get(run.hash)))
+    with _reporter(len(wanted), len(rows), progress) as report, _same_threads_after(), closing(computed):
+        for row, environment in computed:
+            if environment is not None:
+                if row["error"]:
+                    warnings.warn(f"{Run.from_row(row)} did not train: {row['error']}", RuntimeWarning, stacklevel=2)
+                if store is not None:
+                    row = store.append(row, environment)
+            rows[row["hash"]] = row
+            report(len(rows), row)
+    return [dict(rows[run.hash]) for run in runs]
+
+
+@contextmanager
+def _same_threads_after():
+    """A run that is computed here sets this process to one thread: set it back."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _reporter(total, stored, progress):
+    """A function (done, row) that reports a finished row, by a bar or through the caller's function."""
+    if callable(progress):
+        yield lambda done, row: progress(done, total, row)
+        return
+    from tqdm.auto import tqdm
+
+    if progress is None:
+        progress = not os.environ.get("TQDM_DISABLE") and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+    with tqdm(total=total, initial=stored, desc="runs", unit="run", disable=not progress, leave=False) as bar:
+        yield lambda done, row: bar.update()

@@ -1,0 +1,176 @@
+"""Stored results: NAME.csv, one row a run, and NAME.json, where the rows came from."""
+
+import json
+import os
+import secrets
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from sdclib._files import write_atomically
+from sdclib.experiments import provenance
+from sdclib.experiments.rows import COLUMNS, HEADER, MEASURED, parse, to_line
+from sdclib.experiments.runs import Run
+
+__all__ = ["RESULTS", "Store", "load_table", "tables_read"]
+
+_ROOT = Path(__file__).resolve().parents[2]
+RESULTS = (_ROOT if (_ROOT / "pyproject.toml").is_file() else Path.cwd()) / "results"  # installed without its repository: the folder one works in
+
+tables_read = set()
+"""Paths of the CSV files that this process has read by :func:`load_table`."""
+
+
+class Store:
+    """The rows of one table, on disk. Several programs may add to the same table; a program killed at any moment leaves whole rows.
+
+    Lines that are no rows (cut, altered, doubled) are reported by a warning and moved to NAME.csv.damaged.
+
+    Args:
+        name: letters, digits, hyphens and underscores.
+        folder: where the files are; None = the repository's results/.
+        command: what computes the rows, for the provenance; None = this process's command line.
+
+    Raises:
+        ValueError: a name of other characters.
+    """
+
+    def __init__(self, name, folder=None, command=None):
+        self.name, self.folder = _checked_name(name), Path(RESULTS if folder is None else folder)
+        self.csv, self.json = self.folder / f"{name}.csv", self.folder / f"{name}.json"
+        self.damaged = self.folder / f"{name}.csv.damaged"
+        self._command = provenance.command_line() if command is None else command
+        self._batches = {}  # environment (as JSON) -> id of the batch of rows computed in it
+        self._seen, self._rows = None, {}
+
+    def rows(self):
+        """All rows, by the hash of their runs. What another program has added meanwhile is in it."""
+        if not self.csv.exists():
+            return {}
+        if _signature(self.csv) != self._seen:
+            with self._lock():
+                self._refresh()
+        return self._rows
+
+    def append(self, row, environment):
+        """Add a row that was computed in ``environment`` (`provenance.environment`); return it as stored, with its ``batch``.
+
+        If the table has a row of that run already, that one stays and is returned.
+        """
+        with self._lock():
+            self._refresh()
+            if row["hash"] in self._rows:
+                return self._rows[row["hash"]]
+            row = {name: (row | {"batch": self._batch(row, environment)})[name] for name in COLUMNS}
+            line = to_line(row)
+            if self.csv.exists():
+                _append(self.csv, f"{line}\n")
+            else:
+                write_atomically(self.csv, f"{HEADER}\n{line}\n")
+            self._rows, self._seen = self._rows | {row["hash"]: row}, _signature(self.csv)
+        return row
+
+    @contextmanager
+    def _lock(self):
+        from filelock import FileLock  # of the operating system: it ends with the process that holds it
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / f".{self.name}.lock"):
+            yield
+
+    def _refresh(self):
+        """Read the file again if it changed, and set aside what is no row. The lock must be held."""
+        signature = _signature(self.csv) if self.csv.exists() else None
+        if signature == self._seen:
+            return
+        data = self.csv.read_bytes() if signature else f"{HEADER}\n".encode()
+        self._rows, damaged = _parsed(self.csv, data)
+        if damaged:
+            notes = [f"# {self.csv.name} line {part.line}, set aside {provenance.now()}: {part.reason}\n".encode() + part.raw + b"\n" for part in damaged]
+            _append(self.damaged, b"".join(notes))
+            bad = {part.line for part in damaged}
+            good = [line.rstrip(b"\r") + b"\n" for number, line in enumerate(data.split(b"\n"), start=1) if line and number not in bad]
+            write_atomically(self.csv, b"".join(good))
+            for part in damaged:
+                warnings.warn(f"{self.csv}, line {part.line}: {part.reason}; set aside in {self.damaged.name}", RuntimeWarning, stacklevel=4)
+        self._seen = _signature(self.csv) if signature else None
+
+    def _batch(self, row, environment):
+        """The id of the batch in NAME.json that rows of this program and environment belong to; made when first asked for."""
+        key = json.dumps([environment, row["engine"], row["dtype"]], sort_keys=True)
+        if key not in self._batches:
+            record = read_provenance(self.json)
+            self._batches[key] = batch = secrets.token_hex(4)
+            record["batches"][batch] = {"date": provenance.now(), "command": self._command, **environment, "engine": row["engine"], "dtype": row["dtype"]}
+            write_atomically(self.json, json.dumps({"table": self.name, **record}, indent=1) + "\n")
+        return self._batches[key]
+
+
+def load_table(name, folder=None):
+    """A stored table as a DataFrame, one row a run, sorted by the fields of the runs.
+
+    Args:
+        name: of the table, say "boxes-seeds".
+        folder: where NAME.csv is; None = the repository's results/.
+
+    Returns:
+        DataFrame with the columns of :func:`sdclib.experiments.execute` and ``batch``, the key into NAME.json. What a run does not have is NaN.
+
+    Raises:
+        FileNotFoundError: no such table; the message lists those that are there.
+        ValueError: a line of the file is damaged; the message gives file and line. Running the table again sets it aside.
+    """
+    folder = Path(RESULTS if folder is None else folder)
+    path = folder / f"{_checked_name(name)}.csv"
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in folder.glob("*.csv"))) or "none"
+        raise FileNotFoundError(f"no stored table {name!r}: {path} does not exist; stored tables: {there}")
+    rows, damaged = _parsed(path, path.read_bytes())
+    if damaged:
+        places = "; ".join(f"line {part.line}: {part.reason}" for part in damaged)
+        raise ValueError(f"{path} is damaged: {places}. Run the table again: that sets such lines aside and computes their rows anew")
+    tables_read.add(path.resolve())
+    frame = pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
+    frame = frame.astype(dict.fromkeys(["stop_below", *MEASURED[1:]], float))
+    return frame.sort_values(list(Run.__dataclass_fields__), ignore_index=True)
+
+
+def read_provenance(path):
+    """The content of NAME.json, or what it begins with; ValueError that names the file if it is no such thing."""
+    if not path.exists():
+        return {"batches": {}}
+    try:
+        record = json.loads(path.read_bytes())
+        return {**record, "batches": dict(record["batches"])}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged ({error}); bring it back from version control or move it away") from error
+
+
+def _parsed(path, data):
+    try:
+        return parse(data)
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from error
+
+
+def _checked_name(name):
+    if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"the name of a table must be letters, digits, hyphens and underscores; got {name!r}")
+    return name
+
+
+def _append(path, content):
+    """Add to the end of a file by one write, and wait until it is on the disk."""
+    data = content.encode() if isinstance(content, str) else content
+    with open(path, "ab", buffering=0) as file:
+        written = file.write(data)
+        os.fsync(file.fileno())
+    if written != len(data):
+        raise OSError(f"{path}: only {written} of {len(data)} bytes could be written")
+
+
+def _signature(path):
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,101 @@
+"""Where runs are computed: in this process, in processes of one thread each, or in any concurrent.futures executor."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+
+from sdclib.experiments.computing import compute
+
+__all__ = ["RunFailed", "compute_all"]
+
+
+class RunFailed(RuntimeError):
+    """A run ended with an error that is no divergence; the message names the run, ``__cause__`` is the error."""
+
+
+def compute_all(runs, workers, executor, stored):
+    """Yield (row, environment) for every run as it finishes.
+
+    Args:
+        runs: list of Runs.
+        workers, executor: as for :func:`sdclib.experiments.execute`.
+        stored: function (run) -> its row or None, asked right before a run would start: another program may have stored it meanwhile.
+            Such a row is yielded with environment None.
+
+    Raises:
+        RunFailed: after the runs that were in flight beside the failed one have been yielded.
+    """
+    if executor is not None:
+        yield from _compute_in(executor, runs, max(len(runs), 1), stored)  # its workers may be anywhere, and many
+    elif min(workers, len(runs)) <= 1:
+        for run in runs:
+            row = stored(run)
+            yield (row, None) if row else _result(run, compute, run)
+    else:
+        context = multiprocessing.get_context("spawn")  # a forked process would inherit PyTorch's threads in whatever state they are
+        pool = ProcessPoolExecutor(min(workers, len(runs)), mp_context=context, initializer=_start_worker)
+        try:
+            yield from _compute_in(pool, runs, workers, stored)
+        except BaseException:  # Ctrl-C, say: do not wait minutes for rows that nobody will take
+            _terminate(pool)
+            raise
+        pool.shutdown()
+
+
+def _compute_in(executor, runs, width, stored):
+    """Keep at most ``width`` runs in flight."""
+    waiting, flying, failure = list(reversed(runs)), {}, None
+    try:
+        while waiting or flying:
+            while waiting and len(flying) < width:
+                run = waiting.pop()
+                row = stored(run)
+                if row:
+                    yield row, None
+                else:
+                    flying[executor.submit(compute, run)] = run
+            for future in wait(flying, return_when=FIRST_COMPLETED).done if flying else ():
+                run = flying.pop(future)
+                try:
+                    result = _result(run, future.result)
+                except RunFailed as error:
+                    failure = failure or error
+                    waiting, flying = [], {other: run for other, run in flying.items() if not other.cancel()}
+                else:
+                    yield result
+    finally:
+        for future in flying:
+            future.cancel()
+    if failure:
+        raise failure
+
+
+def _result(run, function, *arguments):
+    try:
+        return function(*arguments)
+    except Exception as error:
+        raise RunFailed(f"{run} (hash {run.hash}) failed: {type(error).__name__}: {error}") from error
+
+
+def _start_worker():
+    """In a new worker: Ctrl-C is the parent's business, and a worker whose parent was killed must not wait for work for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def leave_with_parent():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+
+
+def _terminate(pool):
+    """End a pool's processes without waiting for their runs (from Python 3.14 on the pool has ``terminate_workers`` for it)."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()

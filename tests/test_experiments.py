@@ -1,0 +1,409 @@
+"""Runs, execution, and how stored rows survive kills, rivals and damage."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sdclib import distributions, evaluate, fit, make_mosaics, models
+from sdclib.experiments import TABLES, Run, RunFailed, Store, execute, load_table, tables_read, workers
+from sdclib.experiments.computing import compute
+from sdclib.experiments.rows import COLUMNS, HEADER, MEASURED, parse, to_line
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = {"dataset": "boxes_one_side", "architecture": "linear", "optimizer": "sgd", "lr": 0.01, "momentum": 0.9, "n": 60, "epochs": 2, "batch_size": 20}
+
+
+def tiny(n, **settings):
+    return [Run(**TINY | settings, seed=seed) for seed in range(n)]
+
+
+def bare(rows):
+    """Rows without what may differ between two computations of the same run."""
+    return [{name: value for name, value in row.items() if name not in ("seconds", "batch")} for row in rows]
+
+
+# ---- Run
+
+
+def test_the_hash_of_a_run_never_changes():
+    # Stored rows are found by these: a change here loses every result.
+    assert Run(dataset="dataset1", architecture="A1").hash == "bd4edca8f856d665"
+    assert (
+        Run(dataset="boxes_column", architecture="column", lr=0.01, epochs=150, stop_below=0.01, data_seed=7, seed=3, dtype="float64").hash
+        == "a07c5c283ffcb613"
+    )
+
+
+def test_equal_runs_have_one_hash_however_they_are_written():
+    run = Run(dataset="dataset1", architecture="A1", lr=1, entropy_weight=0, seed=5)
+    assert Run.from_dict(dict(reversed(run.as_dict().items()))).hash == run.hash
+    other = Run(dataset="dataset1", architecture="A1", lr=np.float64(1), entropy_weight=-0.0, seed=np.int64(5))
+    assert other == run and other.hash == run.hash
+    assert type(other.lr) is float and type(other.seed) is int
+
+
+def test_every_field_enters_the_hash():
+    run = Run(dataset="dataset1", architecture="A1", optimizer="sgd")
+    changes = {"dataset": "dataset2", "architecture": "mlp-5-6", "average_at": 1, "activation": "sparsemax", "entropy_weight": 0.1, "optimizer": "adam"}
+    changes |= {"lr": 0.5, "momentum": 0.5, "epochs": 3, "batch_size": 7, "stop_below": 0.0, "m": 4, "n": 5, "init": "default", "data_seed": 1, "seed": 1}
+    changes |= {"dtype": "float64"}
+    assert set(changes) == set(run.as_dict()) - {"objective"}  # the one that has no second choice yet
+    assert len({run.hash, *(replace(run, **{name: value}).hash for name, value in changes.items())}) == len(changes) + 1
+
+
+def test_a_run_is_frozen():
+    with pytest.raises(FrozenInstanceError):
+        tiny(1)[0].seed = 3
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"dataset": "boxes"}, ValueError, "unknown dataset 'boxes'; choose one of boxes_one_side, "),
+        ({"architecture": "A3"}, ValueError, "unknown architecture 'A3'; choose one of linear"),
+        ({"activation": "softermax"}, ValueError, "softmax, sparsemax"),
+        ({"objective": "gentle"}, ValueError, "choose one of soft"),
+        ({"optimizer": "adamw"}, ValueError, "adam, sgd"),
+        ({"init": "zero"}, ValueError, "paper, default"),
+        ({"dtype": "float16"}, ValueError, "float32, float64"),
+        ({"average_at": 1}, ValueError, "average_at must be at most 0 for architecture 'linear'; got 1"),
+        ({"entropy_weight": 1.0}, ValueError, r"entropy_weight must be in \[0, 1\); got 1.0"),
+        ({"lr": 0.0}, ValueError, "lr must be in"),
+        ({"lr": float("nan")}, ValueError, "lr must be in"),
+        ({"momentum": 0.5, "optimizer": "adam"}, ValueError, "momentum is for sgd"),
+        ({"m": 0}, ValueError, "m must be at least 1; got 0"),
+        ({"n": 2.5}, TypeError, "n must be a whole number; got 2.5"),
+        ({"seed": -1}, ValueError, "seed must be at least 0; got -1"),
+        ({"seed": True}, TypeError, "seed must be a whole number"),
+        ({"stop_below": float("inf")}, ValueError, "stop_below must be finite"),
+        ({"learning_rate": 0.1}, ValueError, "unknown fields of a run: 'learning_rate'; it has dataset, "),
+    ],
+)
+def test_a_bad_field_says_what_was_wanted(change, error, words):
+    with pytest.raises(error, match=words):
+        Run.from_dict(TINY | change)
+
+
+def test_a_run_without_a_data_set_says_so():
+    with pytest.raises(ValueError, match="a run needs dataset and architecture; got only lr"):
+        Run.from_dict({"lr": 0.1})
+
+
+# ---- execute
+
+
+def test_rows_are_what_training_by_hand_gives():
+    run = Run(**TINY | {"dtype": "float64"}, data_seed=3, seed=4)
+    (row,) = execute([run], progress=False)
+    base = distributions.get(run.dataset)
+    data = make_mosaics(base, run.n, run.m, 3, dtype=torch.float64)
+    model = models.build("linear", data.feature_shape, data.n_classes, seed=4, dtype=torch.float64)
+    fit(model, data, optimizer="sgd", lr=0.01, momentum=0.9, epochs=2, batch_size=20, seed=4)
+    for split in ("train", "recomposed", "fresh"):
+        for name, value in evaluate(model, make_mosaics(base, run.n, run.m, 3, split=split, dtype=torch.float64)).items():
+            assert row[f"{split}_{name}"] == pytest.approx(value, abs=1e-9), (split, name)
+    assert row["stopped_at"] == 2 and row["hash"] == run.hash and row["error"] == "" and row["seconds"] > 0
+    assert {name: row[name] for name in run.as_dict()} == run.as_dict()
+    assert set(row) == set(COLUMNS) - {"batch"}
+
+
+def test_where_a_run_stops_is_in_its_row():
+    (row,) = execute(tiny(1, stop_below=100.0, epochs=50), progress=False)
+    assert (row["stopped_at"], row["epochs"]) == (1, 50)
+
+
+def test_rows_come_in_the_order_of_the_runs_and_twins_are_computed_once():
+    runs, seen = tiny(3), []
+    rows = execute([runs[2], runs[0], runs[2], runs[1]], progress=lambda done, total, row: seen.append((done, total)))
+    assert [row["seed"] for row in rows] == [2, 0, 2, 1]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert rows[0] is not rows[2]
+
+
+def test_any_executor_gives_the_same_rows(tmp_path):
+    runs, threads = tiny(6), torch.get_num_threads()
+    with ThreadPoolExecutor(3) as executor:
+        rows = execute(runs, executor=executor, store=Store("t", tmp_path), progress=False)
+        assert executor.submit(int).result() == 0  # still the caller's
+    assert bare(rows) == bare(execute(runs, progress=False))
+    assert torch.get_num_threads() == threads
+
+
+def test_wrong_arguments_of_execute():
+    with pytest.raises(TypeError, match="runs must be Runs .*; got dict"):
+        execute([TINY])
+    with pytest.raises(ValueError, match="workers must be at least 1; got 0"):
+        execute(tiny(1), workers=0)
+    assert execute([]) == []
+
+
+def test_a_run_that_diverges_keeps_the_others_and_is_not_tried_again(tmp_path):
+    runs = [*tiny(1), *tiny(1, lr=1e38), *tiny(2)[1:]]
+    with pytest.warns(RuntimeWarning, match=r"Run\(dataset='boxes_one_side'.*lr=1e\+38.* did not train: TrainingDiverged"):
+        rows = execute(runs, store=Store("t", tmp_path), progress=False)
+    assert [row["error"] == "" for row in rows] == [True, False, True]
+    assert all(rows[1][name] is None for name in MEASURED)
+    assert bare(execute(runs, store=Store("t", tmp_path), progress=_no_run)) == bare(rows)
+    frame = load_table("t", tmp_path)
+    assert frame.train_ftpt.isna().sum() == 1 and frame.train_ftpt.dtype == float
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor])
+def test_another_error_names_its_run_and_loses_no_finished_row(tmp_path, monkeypatch, executor):
+    def fails_at_2(run):
+        if run.seed == 2:
+            raise MemoryError("no room")
+        return compute(run)
+
+    monkeypatch.setattr(workers, "compute", fails_at_2)
+    pool = executor and executor(1)
+    with pytest.raises(RunFailed, match=r"Run\(.*seed=2\) \(hash [0-9a-f]{16}\) failed: MemoryError: no room") as caught:
+        execute(tiny(5), store=Store("t", tmp_path), executor=pool, progress=False)
+    assert isinstance(caught.value.__cause__, MemoryError)
+    assert {0, 1} <= set(load_table("t", tmp_path).seed) <= {0, 1, 3, 4}
+    if pool:
+        pool.shutdown()
+
+
+def _no_run(done, total, row):
+    raise AssertionError(f"this row was to come from the store: {row}")
+
+
+# ---- other processes
+
+
+def test_two_workers_give_the_same_rows_and_leave_no_process_on_interrupt(tmp_path):
+    runs, seen, before = tiny(8), [], set(psutil.Process().children(recursive=True))
+
+    def interrupt_at_5(done, total, row):
+        seen.append(row)
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(runs, workers=2, store=Store("t", tmp_path), progress=interrupt_at_5)
+    left = [child for child in psutil.Process().children(recursive=True) if child not in before and "resource_tracker" not in " ".join(child.cmdline())]
+    assert not left
+    assert sorted(load_table("t", tmp_path).hash) == sorted(row["hash"] for row in seen)
+    rows = execute(runs, store=Store("t", tmp_path), progress=False)
+    assert bare(rows) == bare(execute(runs, progress=False))
+
+
+SCRIPT = """
+import sys
+from sdclib.experiments import Run, Store, execute
+if __name__ == "__main__":
+    folder, n, workers, settings = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), eval(sys.argv[4])
+    execute([Run(**settings, seed=seed) for seed in range(n)], workers=workers, store=Store("t", folder), progress=False)
+"""
+
+
+def _runner(tmp_path, n, workers=1, **settings):
+    script = tmp_path / "runner.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, script, tmp_path, str(n), str(workers), repr(TINY | settings)]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
+
+
+def _wait_for_rows(path, least, process):
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.read_bytes().count(b"\n") <= least:
+        assert process.poll() is None, "the runner ended too early"
+        assert time.monotonic() < deadline, "the runner stored nothing for a minute"
+        time.sleep(0.005)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
+def test_a_killed_runner_loses_only_what_was_in_flight(tmp_path):
+    n = 30
+    process = _runner(tmp_path, n, workers=2, epochs=40)
+    _wait_for_rows(tmp_path / "t.csv", 4, process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    stored = set(load_table("t", tmp_path).hash)
+    assert 4 <= len(stored) < n
+    runs, computed = tiny(n, epochs=40), []
+    rows = execute(runs, store=Store("t", tmp_path), progress=lambda done, total, row: computed.append(row["hash"]))
+    assert len(computed) == n - len(stored) and stored.isdisjoint(computed)
+    assert bare(rows) == bare(execute(runs, progress=False))
+    assert len(load_table("t", tmp_path)) == n and not (tmp_path / "t.csv.damaged").exists()
+    gone, alive = psutil.wait_procs(family, timeout=20)
+    assert not alive, "workers outlived the runner that was killed"
+
+
+def test_two_runners_on_one_table_store_every_run_once(tmp_path):
+    n = 40
+    rival = _runner(tmp_path, n, epochs=20)
+    _wait_for_rows(tmp_path / "t.csv", 1, rival)
+    execute(reversed(tiny(n, epochs=20)), store=Store("t", tmp_path), progress=False)
+    assert rival.wait(60) == 0
+    data = (tmp_path / "t.csv").read_bytes()
+    rows, damaged = parse(data)
+    assert not damaged and data.count(b"\n") == n + 1
+    assert sorted(rows) == sorted(run.hash for run in tiny(n, epochs=20))
+    batches = json.loads((tmp_path / "t.json").read_text())["batches"]
+    assert {row["batch"] for row in rows.values()} <= set(batches)
+
+
+def test_a_rival_row_is_taken_and_not_computed(tmp_path):
+    runs, rival = tiny(4), Store("t", tmp_path)
+
+    def meanwhile(done, total, row):
+        if done == 1:
+            rival.append(*compute(runs[2]))
+
+    rows = execute(runs, store=Store("t", tmp_path), progress=meanwhile)
+    assert rows[2] == rival.rows()[runs[2].hash]
+    assert len({row["batch"] for row in rows}) == 2  # the rival's own batch
+
+
+# ---- the store
+
+
+@pytest.fixture(scope="module")
+def computed():
+    return [compute(run) for run in tiny(4)]
+
+
+@pytest.fixture
+def store(tmp_path, computed):
+    store = Store("t", tmp_path, command="made by a test")
+    for result in computed:
+        store.append(*result)
+    return store
+
+
+def test_provenance_says_where_each_row_came_from(store):
+    record = json.loads(store.json.read_text())
+    assert record["table"] == "t"
+    ((batch, entry),) = record["batches"].items()
+    assert {row["batch"] for row in store.rows().values()} == {batch}
+    assert entry["command"] == "made by a test" and entry["torch"] == torch.__version__ and entry["threads"] == 1 and entry["dtype"] == "float32"
+    assert {"python", "numpy", "sdclib", "engine", "processor", "system", "date"} <= set(entry)
+    assert pd.Timestamp(entry["date"]).tzname() == "UTC"
+
+
+def test_another_program_makes_another_batch(store, computed, tmp_path):
+    row, environment = compute(Run(**TINY, seed=9))
+    Store("t", tmp_path).append(row, environment)
+    assert len(json.loads(store.json.read_text())["batches"]) == 2
+    assert len(store.rows()) == 5  # seen without being told
+
+
+def test_what_is_read_is_what_was_written(store, computed):
+    again = Store("t", store.folder).rows()
+    assert bare(again.values()) == bare(row for row, _ in computed)
+    assert all(again[row["hash"]]["seconds"] == row["seconds"] for row, _ in computed)
+
+
+_FLOATS = st.lists(st.floats(allow_nan=False), min_size=len(MEASURED) - 1, max_size=len(MEASURED) - 1)
+
+
+@given(values=_FLOATS, error=st.text(st.characters(exclude_characters="\n\r")))
+@settings(max_examples=30, deadline=None)
+def test_every_float_and_text_survives_the_file(computed, values, error):
+    row = computed[0][0] | dict(zip(MEASURED[1:], values, strict=True)) | {"error": error, "batch": "b"}
+    rows, damaged = parse(f"{HEADER}\n{to_line(row)}\n".encode())
+    assert not damaged and list(rows.values()) == [row]
+
+
+def test_a_row_is_stored_once(store, computed):
+    row, environment = computed[1]
+    first = store.rows()[row["hash"]]
+    assert store.append(row | {"train_ftpt": 0.0}, environment) == first
+    assert len(load_table("t", store.folder)) == 4
+
+
+@pytest.mark.parametrize("cut", [1, 2, 100, 400])
+def test_a_line_cut_by_a_crash_is_set_aside_and_computed_again(store, cut):
+    whole = store.csv.read_bytes()
+    store.csv.write_bytes(whole[:-cut])
+    with pytest.raises(ValueError, match=r"t\.csv is damaged: line 5: .* Run the table again"):
+        load_table("t", store.folder)
+    with pytest.warns(RuntimeWarning, match=r"t\.csv, line 5: .*; set aside in t\.csv\.damaged"):
+        rows = execute(tiny(4), store=Store("t", store.folder), progress=False)
+    assert len(rows) == len(load_table("t", store.folder)) == 4
+    last_line = whole.splitlines()[-1] + b"\n"
+    assert (last_line[:-cut]) in store.damaged.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda line: line.replace(b",0.0,sgd,", b",0.1,sgd,"), "cut or altered"),
+        (lambda line: line[:40] + b"\x00\xff" + line[42:], "can't decode"),
+        (lambda line: line + b"\n" + line, "a second row of the run"),
+        (lambda line: b"", "cut or altered"),
+    ],
+)
+def test_a_damaged_line_is_reported_and_kept_apart(store, damage, reason):
+    lines = store.csv.read_bytes().splitlines()
+    lines[2] = damage(lines[2])
+    store.csv.write_bytes(b"\n".join(lines) + b"\n")
+    number = 4 if "second" in reason else 3
+    with pytest.raises(ValueError, match=rf"line {number}: .*{reason}"):
+        load_table("t", store.folder)
+    with pytest.warns(RuntimeWarning, match=rf"t\.csv, line {number}: .*{reason}"):
+        left = Store("t", store.folder).rows()
+    assert len(left) == (4 if "second" in reason else 3)
+    kept = store.damaged.read_bytes().splitlines()
+    assert kept[0].startswith(b"# t.csv line %d, set aside " % number) and kept[1:] == [lines[2].splitlines()[-1] if lines[2] else b""]
+    assert list(parse(store.csv.read_bytes())) == [left, []]
+
+
+def test_a_row_under_a_wrong_hash_is_damage(store, computed):
+    forged = to_line(computed[0][0] | {"seed": 77, "batch": "b"})
+    store.csv.write_text(f"{HEADER}\n{forged}\n")
+    with pytest.raises(ValueError, match=f"line 2: the hash of its run is .* and not {computed[0][0]['hash']}"):
+        load_table("t", store.folder)
+
+
+def test_a_file_that_is_no_table_and_a_broken_provenance_stop_the_runner(store):
+    store.json.write_text("{")
+    with pytest.raises(ValueError, match=r"t\.json is damaged"):
+        Store("t", store.folder).append(*compute(Run(**TINY, seed=9)))
+    store.csv.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"t\.csv, line 1 must be 'dataset,"):
+        Store("t", store.folder).rows()
+    assert store.csv.read_text() == "a,b\n1,2\n"
+
+
+def test_a_table_is_read_sorted_and_remembered(store):
+    frame = load_table("t", store.folder)
+    assert list(frame.seed) == [0, 1, 2, 3] and list(frame.columns) == list(COLUMNS)
+    assert store.csv.resolve() in tables_read
+    assert [Run.from_row(frame.iloc[i]) for i in range(4)] == tiny(4)
+    with pytest.raises(FileNotFoundError, match="no stored table 'u'.*stored tables: t"):
+        load_table("u", store.folder)
+
+
+@pytest.mark.parametrize("name", ["", "../t", "a b", 3])
+def test_a_table_name_is_no_path(name, tmp_path):
+    with pytest.raises(ValueError, match="the name of a table must be letters"):
+        Store(name, tmp_path)
+
+
+# ---- what the repository holds
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*.csv")), ids=lambda path: path.stem)
+def test_stored_results_belong_to_their_table_and_say_where_they_come_from(path):
+    frame = load_table(path.stem)
+    assert set(frame.hash) <= {run.hash for run in TABLES[path.stem].runs()}
+    assert set(frame.batch) == set(json.loads(path.with_suffix(".json").read_text())["batches"])
+    assert not path.with_name(f"{path.name}.damaged").exists()
