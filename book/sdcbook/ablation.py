@@ -30,17 +30,18 @@ def begin() -> None:
 
     if _undo:
         raise RuntimeError("the ablation is already on")
-    weights, forward = metrics._weights, models.AttentionModel.forward
+    weights, combine = metrics._weights, models.AttentionModel.combine
 
     def no_weights(attention, mask=None):
         return uniform(weights(attention, mask), mask)
 
-    def no_forward(self, segments, mask=None):
-        out = forward(self, segments, mask)
+    # the averaging layer, through which `forward` and every faster evaluation pass
+    def no_combine(self, scores, values, mask=None):
+        out = combine(self, scores, values, mask)
         return out._replace(attention=uniform(out.attention, mask))
 
     def undo():
-        metrics._weights, models.AttentionModel.forward = weights, forward
+        metrics._weights, models.AttentionModel.combine = weights, combine
         reporting._recorder = None
         if stored is not None:
             os.environ[STORED] = stored
@@ -48,7 +49,7 @@ def begin() -> None:
     _undo.append(undo)
     _seen.clear()
     stored = os.environ.pop(STORED, None)  # ablated numbers differ from the stored ones: rightly
-    metrics._weights, models.AttentionModel.forward = no_weights, no_forward
+    metrics._weights, models.AttentionModel.combine = no_weights, no_combine
     reporting._recorder = _seen
 
 
