@@ -55,8 +55,14 @@ def style():
         "xtick.color": "#555555",
         "ytick.color": "#555555",
     }
-    with mpl.rc_context(look):
+    # Only these settings: rc_context would put back "interactive" too, which a notebook's backend sets when the first figure
+    # loads it, and no later figure would be shown.
+    before = {name: mpl.rcParams[name] for name in look}
+    mpl.rcParams.update(look)
+    try:
         yield
+    finally:
+        mpl.rcParams.update(before)
 
 
 def mosaic(segments, ax, *, attention=None, foreground=None, columns=None, cmap="gray_r"):
