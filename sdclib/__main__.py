@@ -14,9 +14,10 @@ def main(arguments=None):
     from sdclib import experiments
 
     options = _parser().parse_args(arguments)
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr, flush=True)
     try:
-        return options.command(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr, flush=True)
+            return options.command(options)
     except (ValueError, FileNotFoundError, experiments.RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -220,29 +220,29 @@ def _runner(tmp_path, n, workers=1, **settings):
 
 
 def _wait_for_rows(path, least, process):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not path.exists() or path.read_bytes().count(b"\n") <= least:
         assert process.poll() is None, "the runner ended too early"
-        assert time.monotonic() < deadline, "the runner stored nothing for a minute"
+        assert time.monotonic() < deadline, "the runner stored nothing for five minutes"
         time.sleep(0.005)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
 def test_a_killed_runner_loses_only_what_was_in_flight(tmp_path):
-    n = 30
-    process = _runner(tmp_path, n, workers=2, epochs=40)
+    n = 24
+    process = _runner(tmp_path, n, workers=2, epochs=30)
     _wait_for_rows(tmp_path / "t.csv", 4, process)
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()
     stored = set(load_table("t", tmp_path).hash)
     assert 4 <= len(stored) < n
-    runs, computed = tiny(n, epochs=40), []
+    runs, computed = tiny(n, epochs=30), []
     rows = execute(runs, store=Store("t", tmp_path), progress=lambda done, total, row: computed.append(row["hash"]))
     assert len(computed) == n - len(stored) and stored.isdisjoint(computed)
     assert bare(rows) == bare(execute(runs, progress=False))
     assert len(load_table("t", tmp_path)) == n and not (tmp_path / "t.csv.damaged").exists()
-    gone, alive = psutil.wait_procs(family, timeout=20)
+    gone, alive = psutil.wait_procs(family, timeout=120)
     assert not alive, "workers outlived the runner that was killed"
 
 
@@ -251,7 +251,7 @@ def test_two_runners_on_one_table_store_every_run_once(tmp_path):
     rival = _runner(tmp_path, n, epochs=20)
     _wait_for_rows(tmp_path / "t.csv", 1, rival)
     execute(reversed(tiny(n, epochs=20)), store=Store("t", tmp_path), progress=False)
-    assert rival.wait(60) == 0
+    assert rival.wait(300) == 0
     data = (tmp_path / "t.csv").read_bytes()
     rows, damaged = parse(data)
     assert not damaged and data.count(b"\n") == n + 1

@@ -1,6 +1,5 @@
 """Our rows beside the published figures: like with like."""
 
-from functools import cache
 from importlib.resources import files
 
 import pandas as pd
@@ -22,13 +21,12 @@ _CELL = tuple(name for name in Run.__dataclass_fields__ if name not in _SEEDS)
 _PROTOCOL = {"dataset1": {"m": 9, "n": 3000, "optimizer": "adam", "batch_size": 250, "init": "paper", "stop_below": 0.01}}
 
 
-@cache
 def published():
     """The published figures, one a row, with their sources and what is odd about them (columns ``source`` and ``note``).
 
     From the public experiment record of Pandey, Vashisht and Ramaswamy, "On the Interpretability of Attention Networks" (ACML 2022).
     """
-    with files("sdclib").joinpath("data", "published.csv").open() as file:
+    with files("sdclib").joinpath("data", "published.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file)
 
 
