@@ -9,8 +9,24 @@ import re
 import sdclib
 
 STAR = re.compile(r"(?<![*\w`\\])\*(?=[A-Za-z_])")
+EXCEPTION = re.compile(r"\s+[A-Z]\w+(, [A-Z]\w+)*:")
 TICKS = re.compile(r"(``[^`]+``|:[\w:]+:`[^`]+`|`[^`]+`_?)")
 OTHERS = r"(numpy|np|torch|nn|pandas|pd|matplotlib|ipywidgets|concurrent|collections|pathlib|typing)(\..*)?"
+
+
+def join_raises(app, what, name, obj, options, lines):
+    """An explanation under ``Raises:`` may go on in the next line, indented no further; napoleon would take that for an exception."""
+    inside, kept = False, []
+    for line in lines:
+        if line.strip() == "Raises:":
+            inside = True
+        elif inside and not line.startswith((" ", "\t")):
+            inside = line == ""
+        elif inside and kept[-1].strip() != "Raises:" and not EXCEPTION.match(line):
+            kept[-1] += " " + line.strip()
+            continue
+        kept.append(line)
+    lines[:] = kept
 
 
 def join_first_line(app, what, name, obj, options, lines):
@@ -54,6 +70,7 @@ def settings(app, config):
 
 def setup(app):
     app.connect("config-inited", settings)
+    app.connect("autodoc-process-docstring", join_raises, priority=100)  # before napoleon
     app.connect("autodoc-process-docstring", join_first_line, priority=800)  # after napoleon
     app.connect("autodoc-process-docstring", escape_stars, priority=900)
     app.connect("missing-reference", find_public_name)

@@ -1,7 +1,8 @@
 """The kernel that chapters run in: the same for the executor and for the tests.
 
-One core and one thread, so that a stored number does not depend on how many cores a machine
-has, and so that what a chapter costs is measured in one currency.
+One thread, so that a stored number does not depend on how many cores a machine has, and so that
+what a chapter costs is what it costs on one core. (The kernel is not tied to a core: two that are
+tied to the same one would wait for each other while another core idles.)
 """
 
 from __future__ import annotations
@@ -11,17 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-THREADS = "SDC_THREADS"  # how many threads (and cores) a kernel gets: check-processors sets it
+THREADS = "SDC_THREADS"  # how many threads a kernel gets: check-processors sets it
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-# Run before the first cell. The affinity is set for every thread there is, because threads made
-# earlier (the kernel's own) do not follow. The hook notes which stored results a chapter opens.
+# Run before the first cell: a hook that notes which stored results a chapter opens.
 SETUP = """
-def _sdc_setup(cores, results):
+def _sdc_setup(results):
     import os, sys
-    if hasattr(os, "sched_setaffinity"):
-        for thread in os.listdir("/proc/self/task"):
-            os.sched_setaffinity(int(thread), cores)
     opened = set()
     def note(event, arguments):
         if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
@@ -30,12 +27,12 @@ def _sdc_setup(cores, results):
                 opened.add(path)
     sys.addaudithook(note)
     return opened
-_sdc_opened = _sdc_setup({cores!r}, {results!r})
+_sdc_opened = _sdc_setup({results!r})
 del _sdc_setup
 """
 
-# What the run cost and what it reached, as one line of JSON. Seconds are of processor time: on
-# one core that is the running time, and it does not grow when the machine has other work. The
+# What the run cost and what it reached, as one line of JSON. Seconds are of processor time,
+# of all threads and children: on one core that is the running time, and it does not grow when the machine has other work. The
 # peak is VmHWM, that of this process alone; where there is no /proc, what the system reports.
 REPORT = """
 def _sdc_report(opened):
@@ -76,13 +73,9 @@ def environment(root: Path = ROOT, **extra: str) -> dict[str, str]:
     return env | extra
 
 
-def setup_code(root: Path = ROOT, worker: int = 0) -> str:
-    """The code that a kernel runs first; each of several test workers takes another core."""
-    count = int(os.environ.get(THREADS, "1"))
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-    chosen = {cores[(worker * count + i) % len(cores)] for i in range(count)}
-    results = os.path.realpath(root / "results")
-    return SETUP.format(cores=chosen, results=results)
+def setup_code(root: Path = ROOT) -> str:
+    """The code that a kernel runs first."""
+    return SETUP.format(results=os.path.realpath(root / "results"))
 
 
 class changed_environment:

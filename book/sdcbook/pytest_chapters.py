@@ -23,7 +23,7 @@ from sdcbook import kernel, records
 from sdcbook.normalise import VIEW
 
 HARD = {"seconds": 60, "memory_mb": 1000}  # whatever a chapter states
-TIMEOUT = 180  # seconds by the clock for one item, on a busy machine
+TIMEOUT = 300  # seconds by the clock for one item, on a busy machine
 # Held by `measured` itself, within its tolerance; nbval would compare the digits.
 _GLUED = "application/papermill.record/text/plain"
 _DATA_URI = r"data:image/png;base64,[A-Za-z0-9+/=]+"  # an image is not compared, as nbval's own PNGs
@@ -70,7 +70,7 @@ class ChapterFile(IPyNbFile):
         with kernel.changed_environment(environment, without=("SDC_STRICT_EXERCISES",)):
             super().setup()
         self.sanitize_patterns[_DATA_URI] = "data:image/png"
-        self.run(kernel.setup_code(root, worker=_worker()))
+        self.run(kernel.setup_code(root))
 
     def teardown(self):
         super().teardown()
@@ -123,11 +123,6 @@ for _name in set(get_ipython().user_ns) - set(__builtins__.sdc_names):
     del get_ipython().user_ns[_name]
 get_ipython().user_ns.update(__builtins__.sdc_names)
 """
-
-
-def _worker() -> int:
-    """0, 1, ... of pytest-xdist's workers gw0, gw1, ...; 0 without it."""
-    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 class ChapterItem(pytest.Item):
