@@ -6,6 +6,8 @@ import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 
+from tqdm import tqdm
+
 from sdclib.experiments.computing import compute
 
 __all__ = ["RunFailed", "compute_all"]
@@ -82,6 +84,7 @@ def _result(run, function, *arguments):
 def _start_worker():
     """In a new worker: Ctrl-C is the parent's business, and a worker whose parent was killed must not wait for work for ever."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tqdm.set_lock(threading.RLock())  # its default is a semaphore of the system, which a worker that is terminated would leave behind
     parent = multiprocessing.parent_process()
 
     def leave_with_parent():
@@ -93,9 +96,6 @@ def _start_worker():
 
 def _terminate(pool):
     """End a pool's processes without waiting for their runs (from Python 3.14 on the pool has ``terminate_workers`` for it)."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
+    for process in list((pool._processes or {}).values()):
         process.terminate()
-    for process in processes:
-        process.join()
+    pool.shutdown(cancel_futures=True)  # the pool joins the ended processes and puts its own queues away
