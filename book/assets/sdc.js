@@ -1,4 +1,5 @@
-// Three mends for interactive figures on a page without a kernel. Loaded before the scripts that it prepares.
+// Mends for interactive figures on a page without a kernel, and names for screen readers.
+// Loaded before the scripts that it prepares.
 "use strict";
 
 // 1. The theme would replace the icons that the Play control looks for, and the control would throw.
@@ -43,6 +44,10 @@ function nameControls() {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  // The theme's sidebar folds have an arrow and no name.
+  for (const fold of document.querySelectorAll(".bd-sidebar-primary summary")) {
+    setOnce(fold, "aria-label", `Pages under ${fold.closest("li").querySelector("a").textContent.trim()}`);
+  }
   const article = document.querySelector("article") || document.body;
   // Only what widgets do is of interest: they render late, and rewrite a handle's text whenever it moves.
   if (document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')) {

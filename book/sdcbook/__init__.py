@@ -1,13 +1,13 @@
 """The book's own machinery. As a Sphinx extension (``setup``) it is what ``_config.yml`` cannot say.
 
-``assets`` static files and scripts · ``buttons`` one setting for all repository buttons · ``chapter_header`` its card ·
-``description`` one on every page · ``docstrings`` the library reference · ``reproducibility`` the appendix made from the stored notebooks ·
-``tables`` of pandas, for screen readers.
+``accessible`` mends for screen readers · ``assets`` static files and scripts ·
+``buttons`` one setting for all repository buttons · ``chapter_header`` its card · ``description`` one on every page · ``docstrings`` the library reference ·
+``front_page`` at the site's address · ``reproducibility`` the appendix made from the stored notebooks.
 """
 
 from importlib import import_module
 
-PARTS = ("assets", "buttons", "chapter_header", "description", "docstrings", "reproducibility", "tables")
+PARTS = ("accessible", "assets", "buttons", "chapter_header", "description", "docstrings", "front_page", "reproducibility")
 
 
 def setup(app):

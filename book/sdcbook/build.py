@@ -5,6 +5,7 @@ a build that succeeded leaves a digest of its sources: while that agrees there i
 """
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def main(arguments):
     if "--force" in arguments or not is_current():
         before = digest()
         STAMP.unlink(missing_ok=True)
+        shutil.rmtree(PAGES, ignore_errors=True)  # else the page of a chapter that is gone stays
         command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(ROOT), "--all", "-W", "-n", "--keep-going", "--quiet"]
         failed = subprocess.run(command, cwd=ROOT, check=False).returncode
         if failed or not (PAGES / "index.html").is_file():
