@@ -31,7 +31,8 @@ _sdc_opened = _sdc_setup({results!r})
 del _sdc_setup
 """
 
-# What the run cost and what it reached, as one line of JSON. Seconds are of processor time,
+# What the run cost and what it reached, as one line of JSON. Of sdclib the modules count, not the
+# package itself, which only says in which module a name lives: a new name makes no chapter stale. Seconds are of processor time,
 # of all threads and children: on one core that is the running time, and it does not grow when the machine has other work. The
 # peak is VmHWM, that of this process alone; where there is no /proc, what the system reports.
 REPORT = """
@@ -50,7 +51,7 @@ def _sdc_report(opened):
         "memory_mb": peak,
         "modules": sorted(
             name for name, module in sys.modules.items()
-            if name.split(".")[0] == "sdclib" and getattr(module, "__file__", None)
+            if name.startswith("sdclib.") and getattr(module, "__file__", None)
         ),
         "results": sorted(opened),
     }))
