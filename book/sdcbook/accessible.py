@@ -2,24 +2,16 @@
 
 import re
 
-from docutils import nodes
-
-EMPTY_HEADER = re.compile(r"<th(?: [^>]*)?>\s*</th>")
+EMPTY_HEADER = re.compile(r"<th(?: [^>]*)?>\s*(?:<p>\s*</p>\s*)?</th>")
 
 
-def mend_tables(app, doctree):
-    """The empty corner of a pandas table is a cell, not a header that says nothing."""
-    for raw in doctree.findall(nodes.raw):
-        if raw.get("format") == "html" and 'class="dataframe' in raw.astext():
-            raw.children[:] = [nodes.Text(EMPTY_HEADER.sub("<td></td>", raw.astext()))]
-
-
-def drop_deprecated_role(app, pagename, templatename, context, doctree):
-    """The bibliography's entries carry a role that ARIA has since withdrawn."""
+def mend(app, pagename, templatename, context, doctree):
+    """The empty corner of a table is a cell, not a header that says nothing; entries of the bibliography are items of its list
+    (the role that they carry has since been withdrawn from ARIA)."""
     if "body" in context:
-        context["body"] = context["body"].replace(' role="doc-biblioentry"', "")
+        body = EMPTY_HEADER.sub("<td></td>", context["body"])
+        context["body"] = body.replace(' role="doc-biblioentry"', ' role="listitem"')
 
 
 def setup(app):
-    app.connect("doctree-read", mend_tables)
-    app.connect("html-page-context", drop_deprecated_role)
+    app.connect("html-page-context", mend)
