@@ -6,10 +6,14 @@ import numbers
 import numpy as np
 import torch
 
-__all__ = ["at_least", "choice", "floating", "generator", "in_range", "is_true", "labels", "mask"]
+__all__ = ["NotFiniteError", "at_least", "choice", "floating", "generator", "in_range", "is_true", "labels", "mask"]
 
 # One stream of random numbers a purpose, so that, say, a longer training does not change the data.
 _STREAMS = {"pool": 0, "compose": 1, "recompose": 2, "fresh_pool": 3, "fresh_compose": 4, "init": 5, "order": 6, "sample": 7, "bootstrap": 8}
+
+
+class NotFiniteError(ValueError):
+    """What a model computed is NaN or infinite: in training that is divergence, elsewhere a bad input."""
 
 
 def generator(seed, purpose):

@@ -104,7 +104,9 @@ def _masked(scores, dim, mask):
             raise ValueError(f"mask must broadcast to the shape of scores, {tuple(scores.shape)}; got {tuple(mask.shape)}") from None
         scores = scores.masked_fill(~mask, -torch.inf)
     if _checks.is_true((scores.isnan() | scores.isposinf()).any()):
-        raise ValueError("scores must not be NaN or +inf; got some that are")
+        raise _checks.NotFiniteError("scores must not be NaN or +inf; got some that are")
     if _checks.is_true((scores.amax(dim) == -torch.inf).any()):
+        if mask is None or mask.any(dim).all():
+            raise _checks.NotFiniteError(f"scores must not all be -inf; got a mosaic whose real segments along dim {dim} all are")
         raise ValueError(f"every mosaic needs at least one real segment; got one whose segments along dim {dim} are all masked")
     return scores

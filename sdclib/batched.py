@@ -8,7 +8,8 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from sdclib import _checks, objectives
 from sdclib.evaluation import measure, predict
-from sdclib.training import TrainingDiverged, check_settings, make_optimizer, progress_bar
+from sdclib.mosaics import Mosaics
+from sdclib.training import check_settings, divergence, finite, make_optimizer, progress_bar
 
 __all__ = ["fit_many"]
 
@@ -47,7 +48,7 @@ def fit_many(
     """
     check_settings(entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below, 1)
     objective = objectives.get(objective)
-    models, data = list(models), [data] * len(models) if hasattr(data, "index") else list(data)
+    models, data = list(models), [data] * len(models) if isinstance(data, Mosaics) else list(data)
     seeds = list(range(len(models)) if seeds is None else seeds)
     _check_lists(models, data, seeds)
     rngs = [_checks.generator(seed, "order") for seed in seeds]
@@ -78,11 +79,10 @@ def fit_many(
             order = torch.stack([torch.from_numpy(rng.permutation(data[0].n)) for rng in rngs])
             for step, batch in enumerate(order.split(batch_size, dim=1), start=1):
                 loss = losses(parameters, buffers, points[index[rows, batch]], label[rows, batch])
-                if not torch.isfinite(loss).all():
-                    which = int((~torch.isfinite(loss)).nonzero()[0])
-                    raise TrainingDiverged(
-                        f"the loss of seed {seeds[which]} became {loss[which].item()} at epoch {epoch}, step {step}; try a smaller learning rate"
-                    )
+                for which in (~torch.isfinite(loss)).nonzero()[:, 0].tolist():
+                    if stopped_at[which] is None:  # what becomes of a model after it has stopped does not matter
+                        with divergence(f"for seed {seeds[which]} at epoch {epoch}, step {step}"):
+                            finite(loss[which])
                 stepper.zero_grad()
                 loss.sum().backward()
                 stepper.step()
@@ -102,8 +102,9 @@ def fit_many(
 
 
 def _row(seed, epochs, model, data, objective, entropy_weight):
-    output = predict(model, data)
-    loss = float(objective(output, data.label, entropy_weight=entropy_weight))
+    with divergence(f"for seed {seed} after epoch {epochs}"):
+        output = predict(model, data)
+        loss = finite(objective(output, data.label, entropy_weight=entropy_weight))
     return {"seed": seed, "epochs": epochs, "loss": loss} | (measure(output, data) if data.foreground is not None else {})
 
 
@@ -117,6 +118,10 @@ def _check_lists(models, data, seeds):
     )
     if not alike:
         raise ValueError("all models must have the same architecture, averaging layer and activation; got some that differ")
+    if len({id(model) for model in models}) < len(models):
+        raise ValueError("every model must be an object of its own; got one twice")
     sizes = {(part.n, part.m, part.pool.points.shape) for part in data}
     if len(sizes) > 1 or any(part.mask is not None for part in data):
         raise ValueError(f"all data must have the same n, m and pool shape, and no mask; got {sorted(sizes, key=str)}")
+    for model, part in zip(models, data, strict=True):
+        predict(model, part[:1])  # what does not fit together is named before training

@@ -31,11 +31,13 @@ def predict(model, mosaics, batch_size=10_000):
         ModelOutput: logits (n, K), attention (n, m) and scores (n, m; None if the model gives none).
 
     Raises:
-        ValueError: a model whose output lacks logits or attention, or whose shapes do not fit the mosaics.
+        ValueError: no mosaic, a model whose output lacks logits or attention, or whose shapes do not fit the mosaics.
     """
+    if mosaics.n < 1:
+        raise ValueError("predict needs at least one mosaic; got none")
     batch_size = _checks.at_least("batch_size", batch_size, 1)
     with _evaluation_mode(model):
-        shared = hasattr(model, "encode") and len(mosaics.pool) < mosaics.n * mosaics.m
+        shared = hasattr(model, "encode") and hasattr(model, "combine") and len(mosaics.pool) < mosaics.n * mosaics.m
         encoded = model.encode(mosaics.pool.points) if shared else None
         parts = []
         for start in range(0, mosaics.n, batch_size):
@@ -78,11 +80,13 @@ def _checked(output, batch):
 
 @contextmanager
 def _evaluation_mode(model):
-    training = getattr(model, "training", False)
-    if training:
-        model.eval()
+    """Every part of the model in evaluation mode, and afterwards in the mode that it was in."""
+    modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.training = False
     try:
         yield
     finally:
-        if training:
-            model.train()
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode

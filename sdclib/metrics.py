@@ -59,7 +59,7 @@ def prediction_hit(logits, label):
     if logits.shape[1] < 2:
         raise ValueError(f"logits must be (n, K) with K at least 2; got shape {tuple(logits.shape)}")
     if logits.isnan().any():
-        raise ValueError("logits must not be NaN; got some that are")
+        raise _checks.NotFiniteError("logits must not be NaN; got some that are")
     return _hit(logits, _places("label", label, logits, "the last class"))
 
 
@@ -203,7 +203,7 @@ def _weights(attention, mask=None):
     if min(attention.shape) < 1:
         raise ValueError(f"attention must be (n, m) with n and m at least 1; got shape {tuple(attention.shape)}")
     if not attention.isfinite().all():
-        raise ValueError("attention must be finite; got NaN or infinity")
+        raise _checks.NotFiniteError("attention must be finite; got NaN or infinity")
     tolerance = 1e-2 if attention.dtype in (torch.bfloat16, torch.float16) else 1e-4
     if attention.min() < -tolerance or (attention.sum(1) - 1).abs().max() > tolerance:
         worst = attention.sum(1)[(attention.sum(1) - 1).abs().argmax()]

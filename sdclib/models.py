@@ -58,12 +58,14 @@ class AttentionModel(nn.Module):
 
     def encode(self, points):
         """Scores (N,) and values h(x) (N, *averaged feature) of base points (N, *feature): all that a mosaic needs of them."""
+        self._check_points(points)
         if self.average_at == 0:
             scores, values = self.focus(points), points
-        else:
-            split = getattr(self.focus, "scores_and_layer", None)
-            scores, hidden = split(points, self.average_at) if split else _run_to_layer(self.focus, points, self.average_at)
+        elif hasattr(self.focus, "scores_and_layer"):
+            scores, hidden = self.focus.scores_and_layer(points, self.average_at)
             values = torch.tanh(hidden)
+        else:
+            scores, values = _scores_and_tanh(self.focus, points, self.average_at)
         if scores.shape not in ((len(points),), (len(points), 1)):
             raise ValueError(f"the focus network must give one score a segment, ({len(points)}, 1); got shape {tuple(scores.shape)}")
         return scores.reshape(len(points)), values
@@ -80,11 +82,13 @@ class AttentionModel(nn.Module):
         """The output for segments (n, m, *feature); mask (n, m) is True where a segment is real.
 
         Raises:
-            ValueError: segments with fewer than three axes or none at all, a mask of another shape, NaN scores.
+            TypeError, ValueError: segments with fewer than three axes or none at all or (for models made by :func:`build`) of another
+            shape or type than the model's, a mask of another shape, a mosaic with no real segment, NaN scores.
         """
         n, m = _n_and_m(segments)
-        if mask is not None and mask.shape != (n, m):
-            raise ValueError(f"mask must have shape ({n}, {m}), as the segments; got {tuple(mask.shape)}")
+        if mask is not None:  # 0 * NaN is NaN, in gradients too: what is hidden must not reach the focus network
+            hidden = ~_checks.mask(mask, (n, m))
+            segments = segments.masked_fill(hidden.reshape(n, m, *[1] * (segments.ndim - 2)), 0)
         scores, values = self.encode(segments.flatten(0, 1))
         return self.combine(scores.view(n, m), values.view(n, m, *values.shape[1:]), mask)
 
@@ -92,6 +96,16 @@ class AttentionModel(nn.Module):
         """The classifier on each segment alone: (n, m, K). A segment alone is a mosaic with m = 1 (any activation gives it weight 1)."""
         n, m = _n_and_m(segments)
         return self.classifier(self.encode(segments.flatten(0, 1))[1]).view(n, m, -1)
+
+    def _check_points(self, points):
+        """A model made by build() knows what a segment is; a reader's own networks complain for themselves."""
+        if not hasattr(self, "config"):
+            return
+        wanted, weight = tuple(self.config["feature_shape"]), next(self.parameters())
+        if points.shape[1:] != wanted:
+            raise ValueError(f"the model was built for a segment of shape {wanted}; got {tuple(points.shape[1:])}")
+        if points.dtype != weight.dtype and not torch.is_autocast_enabled(points.device.type):
+            raise TypeError(f"segments must be {weight.dtype}, as the model's weights (see Mosaics.to); got {points.dtype}")
 
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -132,6 +146,9 @@ def build(architecture, feature_shape, n_classes, *, average_at=0, activation="s
     focus_widths, classifier_widths = _widths(architecture)
     _checks.at_least("n_classes", n_classes, 2)
     _checks.choice("init", init, INITIALISATIONS)
+    feature_shape = _feature_shape(feature_shape)
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating-point type; got {dtype}")
     plain = init == "default" or architecture in _WITH_BIASES
     flat = int(np.prod(feature_shape))
     flatten = [nn.Flatten()] if len(feature_shape) != 1 else []
@@ -143,7 +160,7 @@ def build(architecture, feature_shape, n_classes, *, average_at=0, activation="s
     model = AttentionModel(focus, classifier, average_at, activation).to(dtype)
     _initialise(model, _checks.generator(seed, "init"), plain)
     model.config = {"architecture": architecture, "feature_shape": list(feature_shape), "n_classes": n_classes, "average_at": average_at, "init": init}
-    model.config |= {"activation": activation, "dtype": str(dtype).removeprefix("torch.")}
+    model.config["activation"] = activation
     return model
 
 
@@ -161,6 +178,7 @@ def save(model, path):
     config = getattr(model, "config", None)
     if config is None or not isinstance(config["activation"], str):
         raise ValueError("only models made by build() with a named activation can be saved; for your own networks save model.state_dict()")
+    config = config | {"dtype": str(next(model.parameters()).dtype).removeprefix("torch.")}
     state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     write_atomically(Path(path), to_bytes(state, metadata={"sdclib": json.dumps(config)}))
 
@@ -183,6 +201,14 @@ def load(path):
     return model
 
 
+def _feature_shape(shape):
+    if not isinstance(shape, (tuple, list)):  # torch.Size is a tuple
+        raise TypeError(f"feature_shape must be whole numbers, say (2,); got {shape!r}")
+    if not shape:
+        raise ValueError(f"feature_shape must have at least one axis; got {tuple(shape)}")
+    return tuple(_checks.at_least("feature_shape", size, 1) for size in shape)
+
+
 def _widths(architecture):
     if architecture in _MLP:
         return _MLP[architecture]
@@ -194,7 +220,8 @@ def _widths(architecture):
 
 def _mlp(sizes, bias):
     """Linear layers of these sizes with ReLU between them."""
-    layers = [[nn.Linear(fan_in, fan_out, bias=bias), nn.ReLU()] for fan_in, fan_out in itertools.pairwise(sizes)]
+    # skip_init: nn.Linear would draw weights from PyTorch's global stream, only for ours to replace them
+    layers = [[nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=bias), nn.ReLU()] for fan_in, fan_out in itertools.pairwise(sizes)]
     return list(itertools.chain.from_iterable(layers))[:-1]
 
 
@@ -213,15 +240,16 @@ def _initialise(model, rng, plain):
             layer.bias.copy_(torch.as_tensor(rng.uniform(-bound, bound, fan_out) if plain else np.zeros(fan_out)))
 
 
-def _run_to_layer(focus, points, layer):
-    """Run an nn.Sequential; return its output and the output of its ``layer``-th linear or convolutional layer."""
-    hidden, count = None, 0
+def _scores_and_tanh(focus, points, layer):
+    """Run an nn.Sequential; return its output and tanh of the output of its ``layer``-th linear or convolutional layer."""
+    values, count = None, 0
     for module in focus:
         points = module(points)
         if isinstance(module, _LAYERS):
             count += 1
-            hidden = points if count == layer else hidden
-    return points, hidden
+            if count == layer:  # now: the next module may work in place
+                values = torch.tanh(points)
+    return points, values
 
 
 def _n_and_m(segments):

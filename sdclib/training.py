@@ -3,6 +3,7 @@
 import copy
 import os
 import sys
+from contextlib import contextmanager
 
 import pandas as pd
 import torch
@@ -16,7 +17,7 @@ OPTIMIZERS = ("adam", "sgd")
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss became NaN or infinite; the message says at which epoch and step."""
+    """The loss, or what it is computed from, became NaN or infinite; the message says at which epoch and step."""
 
 
 class Snapshots(dict):
@@ -99,8 +100,9 @@ def fit(
                 bar.update()
             last, due = epoch == epochs, epoch % record_every == 0
             if stop_below is not None or due or last:
-                output = predict(model, data)
-                loss = float(objective(output, data.label, entropy_weight=entropy_weight))
+                with divergence(f"after epoch {epoch}"):
+                    output = predict(model, data)
+                    loss = finite(objective(output, data.label, entropy_weight=entropy_weight))
                 if stop_below is not None and epoch > 0 and loss <= stop_below:
                     last, stopped = True, f"loss at most {stop_below:g} after epoch {epoch}"
                 if due or last:
@@ -118,13 +120,29 @@ def _one_epoch(model, data, batches, objective, entropy_weight, stepper, where):
     model.train()
     for step, batch in enumerate(batches, start=1):
         part = data[batch]
-        output = model(part.segments) if part.mask is None else model(part.segments, mask=part.mask)
-        loss = objective(output, part.label, entropy_weight=entropy_weight)
-        if not torch.isfinite(loss):
-            raise TrainingDiverged(f"the loss became {loss.item()} at {where}, step {step}; try a smaller learning rate")
+        with divergence(f"at {where}, step {step}"):
+            output = model(part.segments) if part.mask is None else model(part.segments, mask=part.mask)
+            loss = objective(output, part.label, entropy_weight=entropy_weight)
+            finite(loss)
         stepper.zero_grad()
         loss.backward()
         stepper.step()
+
+
+@contextmanager
+def divergence(where):
+    """What is not finite inside ends training with a message that says where."""
+    try:
+        yield
+    except _checks.NotFiniteError as error:
+        raise TrainingDiverged(f"training diverged {where}: {error}; try a smaller learning rate") from error
+
+
+def finite(loss):
+    """The loss as a float, or NotFiniteError."""
+    if not torch.isfinite(loss):
+        raise _checks.NotFiniteError(f"the loss became {loss.item()}")
+    return loss.item()
 
 
 def check_settings(entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below, record_every):

@@ -200,6 +200,7 @@ def test_get():
 REFUSED = {
     "NaN": ({"scores": torch.tensor([[0.0, torch.nan]])}, ValueError, "scores must not be NaN or \\+inf"),
     "infinity": ({"scores": torch.tensor([[0.0, torch.inf]])}, ValueError, "scores must not be NaN or \\+inf"),
+    "-infinity everywhere": ({"scores": torch.tensor([[0.0, 1.0], [-torch.inf, -torch.inf]])}, ValueError, "scores must not all be -inf"),
     "whole numbers": ({"scores": torch.tensor([[0, 1]])}, TypeError, "floating-point tensor; got torch.int64"),
     "a list": ({"scores": [0.0, 1.0]}, TypeError, "torch.Tensor; got list"),
     "no axis": ({"scores": torch.tensor(1.0)}, ValueError, r"axis of scores; got dim -1 for shape \(\)"),
