@@ -326,7 +326,7 @@ REFUSED = {
     "segments as array": (lambda: models.build(**A1)(np.zeros((4, 5, 2))), TypeError, "segments must be a torch.Tensor; got ndarray"),
     "segments of another type": (lambda: models.build(**A1)(SEGMENTS.double()), TypeError, "segments must be torch.float32.*got torch.float64"),
     "NaN segments": (lambda: models.build(**A1)(torch.full((4, 5, 2), torch.nan)), ValueError, "scores must not be NaN"),
-    "a mask of another shape": (lambda: models.build(**A1)(SEGMENTS, mask=torch.ones(4, 4, dtype=bool)), ValueError, r"mask must have shape \(4, 5\); got \(4, 4\)"),
+    "a mask of another shape": (lambda: models.build(**A1)(SEGMENTS, mask=torch.ones(4, 4) > 0), ValueError, r"mask must have shape \(4, 5\); got \(4, 4\)"),
     "a mask of numbers": (lambda: models.build(**A1)(SEGMENTS, mask=torch.ones(4, 5)), TypeError, "mask must be a boolean tensor; got torch.float32"),
     "a mask as list": (lambda: models.build(**A1)(torch.zeros(1, 2, 2), mask=[[True, True]]), TypeError, "mask must be a boolean tensor; got list"),
     "all masked": (lambda: models.build(**A1)(SEGMENTS, mask=torch.zeros(4, 5, dtype=bool)), ValueError, "at least one real segment"),
