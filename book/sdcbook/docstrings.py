@@ -65,6 +65,7 @@ def settings(app, config):
     config.napoleon_numpy_docstring = False
     config.napoleon_use_rtype = False
     config.add_module_names = False
+    config.modindex_common_prefix = ["sdclib."]
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:.*", OTHERS)]
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import sdclib
 import yaml
 from bs4 import BeautifulSoup
 from sdcbook import build, chapters
+
+import sdclib
 
 PAGES = sorted(path for path in build.PAGES.rglob("*.html") if "_static" not in path.parts)
 EVERY_PAGE = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(build.PAGES).as_posix())
