@@ -16,7 +16,7 @@ GENERATED = {
     "genindex": "Index of the functions, classes and terms in this book.",
     "py-modindex": "Index of the modules of the library sdclib.",
     "prf-prf": "Index of the definitions, propositions and algorithms in this book.",
-    "search": "Search the book.",
+    "search": "Search the chapters of this book and the reference of its library.",
 }
 
 
