@@ -153,6 +153,14 @@ def test_ties_are_shared():
     assert [table.ftpt, table.ffpt, table.ftpf, table.ffpf] == [12.5, 37.5, 12.5, 37.5]
 
 
+def test_thresholds_are_the_records():
+    """Active: above 0.01, and 0.01 itself is not. A majority: 0.5 and more."""
+    attention = torch.tensor([[0.01, 0.0101, 0.015, 0.4649, 0.5], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
+    assert metrics.n_active(attention).tolist() == [4, 5]
+    assert metrics.n_active(attention, threshold=0.2).tolist() == [2, 0]
+    assert metrics.sparsity(attention)["majority"] == 50
+
+
 def test_reference_tables():
     logits, label, foreground = torch.eye(3)[[0, 1, 2, 0]], torch.tensor([0, 1, 2, 1]), torch.tensor([0, 1, 2, 3])
     reference = metrics.reference_tables(logits, label, foreground, m=4)
