@@ -60,12 +60,15 @@ def test_page(browser, base, name):
     assert not {what: found for what, found in wrong.items() if found}
 
 
-@EVERY_PAGE
-def test_page_in_the_dark(browser, base, name):
-    with visit(browser, base, name, scheme="dark") as seen:
-        assert seen.page.evaluate("document.documentElement.dataset.theme") == "dark"
-        wrong = {"accessibility, dark": violations(seen.page, Axe())} | traffic(seen)
-    assert not {what: found for what, found in wrong.items() if found}
+class TestDark:
+    """A class, so that a second process may take it (pytest -n 2 --dist loadscope)."""
+
+    @EVERY_PAGE
+    def test_page(self, browser, base, name):
+        with visit(browser, base, name, scheme="dark") as seen:
+            assert seen.page.evaluate("document.documentElement.dataset.theme") == "dark"
+            wrong = {"accessibility, dark": violations(seen.page, Axe())} | traffic(seen)
+        assert not {what: found for what, found in wrong.items() if found}
 
 
 @pytest.mark.parametrize("name", [name for name in pages() if STATE_TYPE in (build.PAGES / name).read_text(encoding="utf-8")])
