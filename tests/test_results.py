@@ -1,0 +1,73 @@
+"""The stored results: each row belongs to its table, says where it comes from, and is what the code of today computes."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sdclib.experiments import TABLES, Run, load_table
+from sdclib.experiments.computing import ENGINE, compute
+from sdclib.experiments.rows import MEASURED
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+NAMES = sorted(path.stem for path in RESULTS.glob("*.csv"))  # a table may be incomplete: it is computed row by row
+SECONDS = 15  # a run that took longer is not repeated here
+PER_CENT = ("_accuracy", "_ftpt", "_ffpt", "_ftpf", "_ffpf", "_majority")
+
+
+@pytest.fixture(params=NAMES)
+def stored(request):
+    return request.param, load_table(request.param, RESULTS)
+
+
+def cheapest(name):
+    frame = load_table(name, RESULTS)
+    trained = frame[frame.error == ""]
+    return trained.loc[trained.seconds.idxmin()]
+
+
+def test_the_tables_that_chapters_read_are_there():
+    assert "boxes-seeds" in NAMES
+
+
+def test_rows_are_of_runs_of_the_table(stored):
+    name, frame = stored
+    assert name in TABLES
+    assert frame.hash.is_unique and set(frame.hash) <= {run.hash for run in TABLES[name].runs()}
+
+
+def test_rows_say_where_they_come_from(stored):
+    name, frame = stored
+    record = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    assert record["table"] == name
+    assert set(frame.batch) <= set(record["batches"])
+    assert {record["batches"][batch]["engine"] for batch in frame.batch} == {ENGINE}
+
+
+def test_rows_are_of_the_present_engine(stored):
+    assert set(stored[1].engine) == {ENGINE}
+
+
+def test_measures_are_what_they_can_be(stored):
+    trained = stored[1][stored[1].error == ""]
+    assert not trained[list(MEASURED)].isna().any(axis=None)
+    for split in ("train", "recomposed", "fresh"):
+        four = trained[[f"{split}_{name}" for name in ("ftpt", "ffpt", "ftpf", "ffpf")]]
+        assert four.min(axis=None) >= 0 and (four.sum(axis=1) - 100).abs().max() < 1e-6
+        assert (four.iloc[:, :2].sum(axis=1) - trained[f"{split}_accuracy"]).abs().max() < 1e-4
+
+
+def test_nothing_was_set_aside():
+    assert not list(RESULTS.glob("*.damaged"))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if cheapest(name).seconds < SECONDS])
+def test_the_cheapest_row_is_what_is_computed_today(name):
+    row = cheapest(name)
+    again, _ = compute(Run.from_row(row))
+    assert again["hash"] == row.hash and again["error"] == ""
+    # Another processor rounds otherwise, and training carries that on: 1 point of the per cent, 5 % of what is no share.
+    slack = {key: 1.0 if key.endswith(PER_CENT) else 0.02 + 0.05 * abs(row[key]) for key in MEASURED}
+    near = {key: abs(again[key] - row[key]) <= slack[key] for key in MEASURED}
+    assert all(near.values()), pd.DataFrame({"stored": row[list(MEASURED)], "today": again})[[not near[key] for key in MEASURED]]
