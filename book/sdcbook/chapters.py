@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 import nbformat
+
+from sdclib._files import write_atomically
 
 FIELDS = ("number", "title", "description", "goals", "minutes", "seconds", "memory_mb", "prerequisites")
 
@@ -46,13 +46,5 @@ def write(nb, path: Path) -> bool:
     text = nbformat.writes(nb) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(draft, 0o644)  # mkstemp gives a file that only its owner reads
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    write_atomically(path, text)
     return True

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sdcbook import chapters, header, normalise, records, stamp
+from sdcbook.kernel import HARD
 
-HARD = {"seconds": 60, "memory_mb": 1000}  # of any chapter, on one core
 LINES, HIDDEN_LINES = 25, 40  # of a code cell that is shown, and of one that is folded
 _NEEDS_KERNEL = {"interact", "interactive", "interact_manual", "Output", "observe", "on_click", "on_trait_change"}
 _IMG = re.compile(r"<img\b[^>]*>", re.IGNORECASE)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+MATPLOTLIBRC = Path(__file__).with_name("matplotlibrc")
+HARD = {"seconds": 60, "memory_mb": 1000}  # what any chapter may take on one core, whatever it states
 THREADS = "SDC_THREADS"  # how many threads a kernel gets: check-processors sets it
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -40,7 +42,7 @@ def _sdc_report(opened):
     import json, os, sys
     times = os.times()
     try:
-        with open("/proc/self/status") as status:
+        with open("/proc/self/status", encoding="utf-8") as status:
             peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
     except FileNotFoundError:
         import psutil
@@ -64,7 +66,7 @@ def environment(root: Path = ROOT, **extra: str) -> dict[str, str]:
     threads = os.environ.get(THREADS, "1")
     env = dict.fromkeys(_THREAD_VARIABLES, threads)
     env |= {
-        "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),
+        "MATPLOTLIBRC": str(MATPLOTLIBRC),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(root), str(ROOT / "book"), os.environ.get("PYTHONPATH", "")])),

@@ -6,8 +6,9 @@ import ast
 import re
 from dataclasses import dataclass
 
-# Magics and shell lines are no Python: without them the rest of a cell parses.
-_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+from IPython.core.inputtransformer2 import TransformerManager
+
+_CELL_MAGIC = re.compile(r"\A\s*%%.*")  # IPython would make one string of the whole cell
 _LABEL = re.compile(r"^\s*:label:\s*(\S+)\s*$", re.MULTILINE)
 _EXERCISE = re.compile(r"^(`{3,}|:{3,})\{exercise(?:-start)?\}", re.MULTILINE)
 _SOLUTION = re.compile(r"^(?:`{3,}|:{3,})\{solution(?:-start)?\}\s*(\S+)\s*$", re.MULTILINE)
@@ -44,8 +45,8 @@ def all_measured(nb) -> dict[str, dict]:
 
 
 def parse(source: str) -> ast.Module:
-    """The syntax tree of a cell, magics left out."""
-    return ast.parse(_MAGIC.sub("pass", source))
+    """The syntax tree of a cell; magics and shell lines are the calls that IPython makes of them."""
+    return ast.parse(TransformerManager().transform_cell(_CELL_MAGIC.sub("", source)))
 
 
 def claims(source: str) -> list[Claim]:

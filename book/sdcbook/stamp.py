@@ -2,7 +2,8 @@
 
 The stamp holds hashes of the code cells, of the `sdclib` modules that were loaded when the
 chapter had run (their syntax trees: a comment or docstring changes no output), of the stored
-results it read, and of the outputs themselves, so that nobody edits those by hand.
+results it read, of matplotlib's settings (the look of every figure), and of the outputs
+themselves, so that nobody edits those by hand.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from sdcbook.kernel import MATPLOTLIBRC
+
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -22,6 +25,7 @@ def make(nb, root: Path, modules: Iterable[str], results: Iterable[str]) -> dict
         "code": hash_code(nb),
         "modules": {name: hash_module(module_path(root, name)) for name in sorted(modules)},
         "results": {name: _sha((root / name).read_bytes()) for name in sorted(results)},
+        "look": _sha(MATPLOTLIBRC.read_bytes()),
         "outputs": hash_outputs(nb),
     }
 
@@ -46,6 +50,8 @@ def why_stale(nb, root: Path) -> list[str]:
             reasons.append(f"{name} is gone")
         elif _sha(path.read_bytes()) != sha:
             reasons.append(f"{name} changed")
+    if stamp.get("look") != _sha(MATPLOTLIBRC.read_bytes()):
+        reasons.append("the settings of matplotlib changed")
     if stamp.get("outputs") != hash_outputs(nb):
         reasons.append("a stored output was changed by hand")
     return reasons

@@ -255,6 +255,13 @@ def test_a_broken_chapter_is_found(chapter, broken, check):
     assert CHECKS[check](chapter) != []
 
 
+def test_another_look_of_the_figures_is_found(chapter, tmp_path, monkeypatch):
+    other = tmp_path / "matplotlibrc"
+    other.write_text("lines.linewidth: 3\n", encoding="utf-8")
+    monkeypatch.setattr(stamp, "MATPLOTLIBRC", other)
+    assert checks.fresh(chapter) == ["stale, run `make notebooks`: the settings of matplotlib changed"]
+
+
 def test_another_chapters_number_may_be_cited(chapter):
     cite_another_chapters_number_that_is_not_there(chapter)
     assert checks_numbers.prose_numbers(chapter, ["ch02-nothing"]) == []
