@@ -54,7 +54,7 @@ def claim(text: str, condition, *, focus: bool = False) -> None:
         return
     if not holds:
         raise ClaimError(f"this claim does not hold: {text}")
-    print(f"✓ {text}")
+    _say(f"✓ {text}")
 
 
 def attempt(check: Callable[[], object]) -> None:
@@ -74,18 +74,18 @@ def attempt(check: Callable[[], object]) -> None:
         raise TypeError(f"check must be a function of no arguments; got {check!r}")
     if os.environ.get(STRICT):
         check()
-        print("✓ solved")
+        _say("✓ solved")
         return
     try:
         check()
     except NotImplementedError:
-        print("not yet: write your answer in the cell above")
+        _say("not yet: write your answer in the cell above")
     except AssertionError as error:
-        print(f"not yet: {error}" if str(error) else "not yet: the check does not pass")
+        _say(f"not yet: {error}" if str(error) else "not yet: the check does not pass")
     except Exception as error:  # a reader's half-written answer may fail in any way
-        print(f"not yet: {type(error).__name__}: {error}")
+        _say(f"not yet: {type(error).__name__}: {error}")
     else:
-        print("✓ solved")
+        _say("✓ solved")
 
 
 def measured(name: str, value, within, *, digits=1, unit: str = "") -> None:
@@ -191,7 +191,7 @@ def _measured_table(name, table, within, digits, unit) -> None:
         for record in records.values():
             _emit(record)
     else:
-        print(f"{name}:\n{shown.to_string()}")
+        _say(f"{name}:\n{shown.to_string()}")
 
 
 def _per_column(setting, frame, what: str) -> dict:
@@ -223,6 +223,17 @@ def _compare(record: Mapping) -> None:
         raise MeasuredError(f"{record['name']} is {record['value']} here and {stored['value']} as stored: farther apart than {record['within']}")
 
 
+def _say(text: str) -> None:
+    """Print. A terminal that has no ✓ (Windows: cp1252) gets OK instead, and ? for what else it lacks; a notebook has all."""
+    encoding = getattr(sys.stdout, "encoding", None)
+    if encoding and not _in_jupyter():
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            text = text.replace("✓", "OK").encode(encoding, "replace").decode(encoding)
+    print(text)
+
+
 def _in_jupyter() -> bool:
     ipython = sys.modules.get("IPython")  # never import it: the library does without
     shell = ipython.get_ipython() if ipython else None
@@ -239,7 +250,7 @@ def _emit(record: dict) -> None:
     """One hidden output that the prose can cite; outside Jupyter, a plain line."""
     if not _in_jupyter():
         text = format_record(record).replace("\u00a0", " ")
-        print(f"{record['name']} = {text} (within {record['within']})")
+        _say(f"{record['name']} = {text} (within {record['within']})")
         return
     glue = {"name": record["name"], "mime_prefix": GLUE_PREFIX}
     metadata = {"scrapbook": glue, "sdc": {"measured": record}}

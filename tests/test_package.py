@@ -38,7 +38,7 @@ def room(path):
 def imported_rooms(path):
     """The top-level modules of the package that a file imports anywhere, also inside functions."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("sdclib.")}
         elif isinstance(node, ast.ImportFrom):
@@ -71,7 +71,7 @@ def test_imports_run_only_downwards():
 
 def test_an_upward_import_would_be_seen(tmp_path, monkeypatch):
     path = tmp_path / "activations.py"
-    path.write_text("def f():\n    from sdclib import fit, metrics\n    import sdclib.plots\n    from sdclib.batched import fit_many\n")
+    path.write_text("def f():\n    from sdclib import fit, metrics\n    import sdclib.plots\n    from sdclib.batched import fit_many\n", encoding="utf-8")
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     assert imported_rooms(path) == {"training", "metrics", "plots", "batched"}
 
@@ -119,7 +119,7 @@ assert loaded == {"sdclib.activations", "sdclib._checks"}, loaded
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_stay_small(path):
-    assert len(path.read_text().splitlines()) < 350
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 350
 
 
 GLOBAL = {  # calls that read or set state shared by the whole process
@@ -132,7 +132,7 @@ GLOBAL = {  # calls that read or set state shared by the whole process
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_call_touches_global_state(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             owner = node.func.value
             name = owner.id if isinstance(owner, ast.Name) else owner.attr if isinstance(owner, ast.Attribute) else ""
@@ -165,12 +165,12 @@ def test_the_library_names_what_it_imports():
     """Every package that the library imports is among the dependencies that come with it."""
     import tomllib
 
-    declared = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]["dependencies"]
+    declared = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     declared = {line.split(">")[0].split("=")[0].strip() for line in declared}
     optional = {"ipywidgets", "IPython"}  # shown in a notebook, and there in any case
     imported = set()
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:

@@ -1,6 +1,8 @@
 """Numbers, claims and exercises: what they print, what they refuse, when they raise."""
 
+import io
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -38,6 +40,32 @@ def test_claim_prints_its_text_and_raises_when_false(capsys):
     assert capsys.readouterr().out == "✓ it holds\n"
     with pytest.raises(ClaimError, match="does not hold: it does not"):
         claim("it does not", np.bool_(False))
+
+
+class Narrow(io.TextIOWrapper):
+    """A terminal of Windows: cp1252 has no check mark."""
+
+    def __init__(self):
+        super().__init__(io.BytesIO(), encoding="cp1252", newline="\n")
+
+    def text(self):
+        self.flush()
+        return self.buffer.getvalue().decode("cp1252")
+
+
+def test_a_terminal_without_a_check_mark_gets_ok(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Narrow())
+    claim("it is 5 × α", True)
+    attempt(lambda: None)
+    measured("ch01-angle", 1.5, within=0.1, unit="α")
+    assert sys.stdout.text() == "OK it is 5 × ?\nOK solved\nch01-angle = 1.5 ? (within 0.1)\n"
+
+
+def test_a_notebook_has_the_same_text_everywhere(jupyter, monkeypatch, capsys):
+    stdout = sys.stdout
+    monkeypatch.setattr(type(stdout), "encoding", "cp1252", raising=False)
+    claim("it holds", True)
+    assert capsys.readouterr().out == "✓ it holds\n"
 
 
 @pytest.mark.parametrize("condition", [(1 > 2, "always true"), [False], 1, 0.5, "no", None, torch.tensor([True, True])])
