@@ -24,7 +24,8 @@ help:
 	@echo "make results            run the paper-scale tables again, keeping what is stored (WORKERS=$(WORKERS))"
 	@echo "make results-check      our stored tables beside the published figures"
 
-# A later edit of either file installs again; an interrupted installation leaves no stamp.
+# A later edit of either file installs again; an interrupted installation leaves no stamp. An environment that is there stays, with
+# its PyTorch if that is of the pinned version (the CPU-only wheel too), and pip's own settings (PIP_EXTRA_INDEX_URL, ...) hold: README.md.
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or later is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
