@@ -1,9 +1,39 @@
-"""Figures: what a style may change and what it must leave."""
+"""Figures: what a style may change and what it must leave, and that what is drawn is what was given."""
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon, Rectangle
 
-from sdclib import plots
+from sdclib import distributions, fit, make_mosaics, models, plots
+from sdclib.evaluation import predict
+from sdclib.intervals import over_seeds
+from sdclib.metrics import FocusTable
+
+PLANE = {"xlim": (-1.0, 4.0), "ylim": (-2.0, 3.0)}
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A model on the plane, trained a little, and its mosaics."""
+    data = make_mosaics(distributions.get("boxes_one_side"), n=200, seed=0)
+    model = models.build("mlp-8-8", data.feature_shape, data.n_classes)
+    fit(model, data, lr=0.01, epochs=3, progress=False)
+    return model, data
+
+
+def color(artist):
+    return to_hex(artist.get_facecolor()[0] if np.ndim(artist.get_facecolor()) == 2 else artist.get_facecolor())
 
 
 def test_style_puts_back_what_it_changed():
@@ -23,3 +53,134 @@ def test_style_keeps_interactive_mode_when_the_first_figure_turned_it_on():
         assert mpl.is_interactive()
     finally:
         mpl.interactive(False)
+
+
+def frames(ax, edge):
+    """Place (x, y) -> line width of the frames of one colour."""
+    return {p.get_xy(): p.get_linewidth() for p in ax.patches if isinstance(p, Rectangle) and to_hex(p.get_edgecolor()) == edge.lower()}
+
+
+def test_a_mosaic_frames_its_segments_by_their_weights(ax):
+    attention = torch.tensor([0.1, 0.6, 0.001, 0.299])
+    plots.mosaic(torch.rand(4, 5, 6), ax, attention=attention)
+    # columns of width 6 and rows of height 5, with gaps: place 1 is to the right of place 0, place 2 below it
+    x, y = 6 + 2.2, 5 + 2.2
+    widths = frames(ax, plots.CLASSES[0])
+    assert widths == pytest.approx({(0, 0): 0.8 + 3.2 * 0.1, (x, 0): 0.8 + 3.2 * 0.6, (x, y): 0.8 + 3.2 * 0.299})
+    assert [text.get_text() for text in ax.texts] == ["10 %", "60 %", "0 %", "30 %"]
+    assert [text.get_position()[0] for text in ax.texts] == pytest.approx([3, x + 3, 3, x + 3])
+
+
+@pytest.mark.parametrize(("place", "corner"), [(0, (0, 0)), (1, (7.3, 0)), (5, (14.6, 6.3))])
+def test_a_mosaic_marks_its_foreground_and_nothing_else(ax, place, corner):
+    segments = torch.rand(6, 1, 5, 6)
+    plots.mosaic(segments, ax, foreground=place, columns=3)
+    (mark,) = [patch for patch in ax.patches if isinstance(patch, Polygon)]
+    assert tuple(mark.get_xy()[0]) == pytest.approx(corner)
+    assert color(mark) == plots.CLASSES[1].lower()
+    assert not frames(ax, plots.CLASSES[0])
+    left, right, bottom, top = ax.images[place].get_extent()
+    assert (left, top) == pytest.approx(corner) and (right - left, bottom - top) == pytest.approx((6, 5))
+    assert np.array_equal(ax.images[place].get_array(), segments[place, 0].numpy())
+
+
+def test_weights_are_the_bars_heights(ax):
+    attention = torch.tensor([0.2, 0.5, 0.3])
+    plots.weights(attention, ax, foreground=2)
+    assert [bar.get_height() for bar in ax.patches] == pytest.approx(attention.tolist())
+    assert [color(bar) for bar in ax.patches] == [c.lower() for c in (plots.CLASSES[0], plots.CLASSES[0], plots.CLASSES[1])]
+    assert list(ax.lines[0].get_ydata()) == pytest.approx([1 / 3, 1 / 3])
+
+
+def test_base_points_lie_where_the_pool_has_them(ax):
+    pool = make_mosaics(distributions.get("dataset1"), n=5, seed=0).pool
+    plots.base_points(pool, ax, names=["a", "b", "c"])
+    background, *classes = ax.collections
+    assert [c.get_label() for c in ax.collections] == ["background", "a", "b", "c"]
+    assert np.allclose(background.get_offsets(), pool.points[~pool.is_foreground])
+    for k, drawn in enumerate(classes):
+        assert np.allclose(drawn.get_offsets(), pool.points[pool.component == k])
+        assert color(drawn) == plots.CLASSES[k].lower()
+
+
+def test_points_that_lie_on_no_plane_are_refused(ax):
+    pool = make_mosaics(distributions.get("dataset2"), n=5, seed=0).pool
+    with pytest.raises(ValueError, match="needs points on the plane"):
+        plots.base_points(pool, ax)
+
+
+def test_focus_contours_are_darker_where_the_score_is_higher(ax, trained):
+    model, _ = trained
+    plots.focus_contours(model, ax, **PLANE, levels=6, resolution=40)
+    filled, lines = ax.collections
+    x, y = np.meshgrid(np.linspace(*PLANE["xlim"], 40), np.linspace(*PLANE["ylim"], 40))
+    grid = torch.tensor(np.stack([x, y], -1), dtype=torch.float32)
+    with torch.no_grad():
+        scores = model.focus(grid).squeeze(-1).numpy()
+    assert np.all(np.diff(filled.levels) > 0) and filled.levels[0] <= scores.min() and filled.levels[-1] >= scores.max()
+    brightness = [sum(rgba[:3]) for rgba in filled.to_rgba(filled.cvalues)]
+    assert np.all(np.diff(brightness) < 0)
+    assert np.array_equal(lines.levels, filled.levels)
+    # a contour is where the score has its level: between grid points it is interpolated
+    for level, path in zip(lines.levels, lines.get_paths(), strict=True):
+        if len(path.vertices):
+            with torch.no_grad():
+                there = model.focus(torch.tensor(path.vertices, dtype=torch.float32)).numpy()
+            assert np.abs(there - level).max() < 0.05 * np.ptp(scores)
+    assert ax.get_xlim() == PLANE["xlim"] and ax.get_ylim() == PLANE["ylim"]
+
+
+def test_decision_regions_are_the_classes_of_a_segment_alone(ax, trained):
+    model, _ = trained
+    plots.decision_regions(model, ax, **PLANE, resolution=30)
+    (mesh,) = ax.collections
+    x, y = np.meshgrid(np.linspace(*PLANE["xlim"], 30), np.linspace(*PLANE["ylim"], 30))
+    points = torch.tensor(np.stack([x.ravel(), y.ravel()], 1), dtype=torch.float32)
+    with torch.no_grad():
+        expected = model.segment_logits(points[:, None]).argmax(-1).reshape(30, 30).numpy()
+    assert len(np.unique(expected)) > 1, "the figure must have something to tell apart"
+    assert np.array_equal(np.asarray(mesh.get_array()).reshape(30, 30), expected)
+    for k in np.unique(expected):
+        assert mesh.cmap(mesh.norm(k))[:3] == pytest.approx(to_rgba(plots.CLASSES[k])[:3])
+
+
+def test_averaged_points_are_the_weighted_means_by_label(ax, trained):
+    model, data = trained
+    plots.averaged_points(model, data, ax)
+    means = (predict(model, data).attention[..., None] * data.segments).sum(1)
+    assert len(ax.collections) == data.n_classes
+    for k, drawn in enumerate(ax.collections):
+        assert np.allclose(drawn.get_offsets(), means[data.label == k], atol=1e-5)
+        assert color(drawn) == plots.CLASSES[k].lower()
+    deep = models.build("mlp-8-8", data.feature_shape, data.n_classes, average_at=1)
+    with pytest.raises(ValueError, match="average_at=0 only"):
+        plots.averaged_points(deep, data, ax)
+
+
+def test_four_way_bars_have_the_widths_order_and_labels_of_the_tables(ax):
+    tables = {"first": FocusTable(50.0, 30.0, 17.0, 3.0, n=100), "second": {"ftpt": 10.0, "ffpt": 20.0, "ftpf": 30.0, "ffpf": 40.0}}
+    plots.four_way(tables, ax)
+    bars = ax.patches
+    assert [bar.get_width() for bar in bars] == [50, 30, 17, 3, 10, 20, 30, 40]
+    assert [bar.get_x() for bar in bars] == [0, 50, 80, 97, 0, 10, 30, 60]
+    assert [color(bar) for bar in bars] == [c.lower() for c in plots.FOUR_WAY.values()] * 2
+    assert [text.get_text() for text in ax.texts] == ["50", "30", "17", "10", "20", "30", "40"]  # 3 is too narrow for a number
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["first", "second"]
+    middle = [bar.get_y() + bar.get_height() / 2 for bar in bars]
+    assert middle == pytest.approx([0] * 4 + [1] * 4) and ax.yaxis_inverted()  # the first on top
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["right, right place", "right, wrong place", "wrong, right place", "wrong, wrong place"]
+
+
+def test_seeds_shows_every_value_and_the_interval_of_the_mean(ax):
+    frame = pd.DataFrame({"name": list("abcd"), "accuracy": [90.0, 99.0, 95.0, 92.0], "ftpt": [10.0, 80.0, 40.0, 60.0]})
+    plots.seeds(frame, ax, names=["right", "both right"])
+    summary = over_seeds(frame[["accuracy", "ftpt"]])
+    dots = [c for c in ax.collections if isinstance(c, PathCollection)]
+    for place, (column, drawn, bar) in enumerate(zip(["accuracy", "ftpt"], dots, ax.containers, strict=True)):
+        assert sorted(drawn.get_offsets()[:, 1]) == sorted(frame[column])
+        assert np.abs(drawn.get_offsets()[:, 0] - place).max() < 0.5
+        mean, _, (interval,) = bar.lines
+        assert mean.get_ydata()[0] == pytest.approx(summary.loc[column, "mean"])
+        assert interval.get_segments()[0][:, 1] == pytest.approx(summary.loc[column, ["low", "high"]].to_numpy(dtype=float))
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["right", "both right"] and ax.get_ylabel() == "%"
