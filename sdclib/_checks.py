@@ -6,7 +6,7 @@ import numbers
 import numpy as np
 import torch
 
-__all__ = ["NotFiniteError", "at_least", "choice", "floating", "generator", "in_range", "is_true", "labels", "mask"]
+__all__ = ["NotFiniteError", "at_least", "choice", "floating", "generator", "in_range", "instance", "is_true", "labels", "mask", "real_dtype"]
 
 # One stream of random numbers a purpose, so that, say, a longer training does not change the data.
 _STREAMS = {"pool": 0, "compose": 1, "recompose": 2, "fresh_pool": 3, "fresh_compose": 4, "init": 5, "order": 6, "sample": 7, "bootstrap": 8}
@@ -50,6 +50,20 @@ def choice(name, value, choices):
     return value
 
 
+def instance(name, value, kind, hint=""):
+    """``value`` if it is a ``kind``, or TypeError."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {kind.__name__}{hint}; got {f'{value!r}' if isinstance(value, str) else type(value).__name__}")
+    return value
+
+
+def real_dtype(dtype):
+    """A floating-point torch.dtype, or TypeError."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise TypeError(f"dtype must be a floating-point type; got {dtype!r}")
+    return dtype
+
+
 def floating(name, tensor, n_dims=None):
     """A floating-point tensor of the wanted number of axes, or TypeError/ValueError."""
     if not isinstance(tensor, torch.Tensor):
@@ -63,16 +77,20 @@ def floating(name, tensor, n_dims=None):
 
 def labels(name, tensor, n, stop=math.inf, *, what=""):
     """Whole numbers of shape (n,) in [0, stop), ``what`` says what the last one is, as an int64 tensor, or TypeError/ValueError."""
-    tensor = torch.as_tensor(tensor)
+    try:
+        tensor = torch.as_tensor(tensor)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name} must be whole numbers; got {type(tensor).__name__}") from None
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise TypeError(f"{name} must be whole numbers; got {tensor.dtype}")
     if tensor.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), one a mosaic; got {tuple(tensor.shape)}")
+    tensor = tensor.long()  # before any comparison: the bound may not fit into 8 bits
     if n and (tensor.min() < 0 or tensor.max() >= stop):
         worst = tensor.max() if tensor.max() >= stop else tensor.min()
         wanted = "0 or more" if math.isinf(stop) else f"in 0 ... {stop - 1} ({what})"
         raise ValueError(f"{name} must be {wanted}; got {int(worst)}")
-    return tensor.long()
+    return tensor
 
 
 def mask(tensor, shape):

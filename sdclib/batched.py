@@ -8,6 +8,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from sdclib import _checks, objectives
 from sdclib.evaluation import measure, predict
+from sdclib.models import AttentionModel
 from sdclib.mosaics import Mosaics
 from sdclib.training import check_settings, divergence, finite, make_optimizer, progress_bar
 
@@ -32,6 +33,7 @@ def fit_many(
     """Train models of one architecture side by side; up to rounding each ends as :func:`sdclib.fit` would have left it.
 
     Pays where a model is so tiny that most time goes into calls and not into arithmetic (the linear ones: twice as fast or more).
+    Models with buffers (batch normalisation) or dropout are for :func:`sdclib.fit` alone.
 
     Args:
         models: a list of AttentionModels of the same architecture, activation and averaging layer; trained in place.
@@ -53,7 +55,7 @@ def fit_many(
     _check_lists(models, data, seeds)
     rngs = [_checks.generator(seed, "order") for seed in seeds]
     parameters, buffers = stack_module_state(models)
-    template = copy.deepcopy(models[0])
+    template = copy.deepcopy(models[0]).train()
     # one long pool and indices into it: a batch of all models is then a single gather
     points = torch.cat([part.pool.points for part in data])
     index = torch.stack([part.index + which * len(part.pool) for which, part in enumerate(data)])
@@ -88,8 +90,10 @@ def fit_many(
                 stepper.step()
             bar.update()
             if stop_below is not None:
+                template.eval()
                 with torch.no_grad():
                     below = losses(parameters, buffers, points[index], label) <= stop_below
+                template.train()
                 for which in below.nonzero()[:, 0].tolist():
                     if stopped_at[which] is None:
                         keep(which, epoch)
@@ -102,21 +106,22 @@ def fit_many(
 
 
 def _row(seed, epochs, model, data, objective, entropy_weight):
-    with divergence(f"for seed {seed} after epoch {epochs}"):
+    with divergence(f"for seed {seed} after epoch {epochs}", started=epochs > 0):
         output = predict(model, data)
         loss = finite(objective(output, data.label, entropy_weight=entropy_weight))
-    return {"seed": seed, "epochs": epochs, "loss": loss} | (measure(output, data) if data.foreground is not None else {})
+        return {"seed": seed, "epochs": epochs, "loss": loss} | (measure(output, data) if data.foreground is not None else {})
 
 
 def _check_lists(models, data, seeds):
     if not models or not len(models) == len(data) == len(seeds):
         raise ValueError(f"wanted as many models as data and seeds, 1 or more; got {len(models)}, {len(data)} and {len(seeds)}")
-    shapes = [{name: tuple(p.shape) for name, p in model.named_parameters()} for model in models]
-    alike = all(
-        shape == shapes[0] and model.average_at == models[0].average_at and model.activation is models[0].activation
-        for shape, model in zip(shapes, models, strict=True)
-    )
-    if not alike:
+    for model in models:
+        _checks.instance("every model", model, AttentionModel)
+    for part in data:
+        _checks.instance("data", part, Mosaics, " or a list of them")
+    if any(True for model in models for _ in model.buffers()):
+        raise ValueError("models must have no buffers (as batch normalisation has); train those one by one with fit")
+    if len({_kind(model) for model in models}) > 1:
         raise ValueError("all models must have the same architecture, averaging layer and activation; got some that differ")
     if len({id(model) for model in models}) < len(models):
         raise ValueError("every model must be an object of its own; got one twice")
@@ -125,3 +130,9 @@ def _check_lists(models, data, seeds):
         raise ValueError(f"all data must have the same n, m and pool shape, and no mask; got {sorted(sizes, key=str)}")
     for model, part in zip(models, data, strict=True):
         predict(model, part[:1])  # what does not fit together is named before training
+
+
+def _kind(model):
+    """What models that are trained together must have in common: all but the values of their weights."""
+    shapes = tuple((name, p.shape, p.dtype) for name, p in model.named_parameters())
+    return type(model), str(model), shapes, model.average_at, model.activation

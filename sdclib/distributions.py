@@ -4,6 +4,7 @@ A distribution is a list of *components* (boxes, Gaussians, image classes). The 
 classes 0 ... K-1; all others together are the background. A *pool* is a finite set of base points drawn from it; mosaics compose them.
 """
 
+import inspect
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -180,7 +181,8 @@ class LabelledImages(Distribution):
         class_names: words for the classes, by class number.
 
     Raises:
-        ValueError: shapes that do not fit, a foreground class with no image, fewer than two foreground classes, no background image.
+        TypeError: one class for foreground.
+        ValueError: shapes that do not fit, NaN or infinity, a foreground class with no image, fewer than two foreground classes, no background image.
     """
 
     images: np.ndarray
@@ -199,6 +201,10 @@ class LabelledImages(Distribution):
         if held_out.shape != labels.shape:
             raise ValueError(f"held_out must have shape {labels.shape}; got {held_out.shape}")
         present = set(labels.tolist())
+        if images.dtype.kind not in "fiub" or not np.isfinite(images).all():
+            raise ValueError("images must be finite numbers; got NaN, infinity or no numbers")
+        if not np.iterable(self.foreground) or isinstance(self.foreground, str):
+            raise TypeError(f"foreground must be several classes, say (1, 4, 7); got {self.foreground!r}")
         foreground = tuple(int(c) for c in self.foreground)
         if len(set(foreground)) != len(foreground) or not set(foreground) <= present:
             raise ValueError(f"foreground must name different classes out of {sorted(present)}; got {foreground}")
@@ -252,7 +258,7 @@ def digits(foreground=(1, 4, 7), held_out=0.25):
         of_digit = np.flatnonzero(data.target == digit)
         kept[rng.permutation(of_digit)[: round(held_out * len(of_digit))]] = True
     images = data.images[:, None] / 8 - 1
-    return LabelledImages(images, data.target, tuple(foreground), kept, name="digits", class_names=tuple("0123456789"))
+    return LabelledImages(images, data.target, foreground, kept, name="digits", class_names=tuple("0123456789"))
 
 
 def _constant(name, values):
@@ -330,4 +336,9 @@ def get(name, **arguments):
     >>> get("digits", foreground=(3, 5, 8)).feature_shape
     (1, 8, 8)
     """
-    return _DISTRIBUTIONS[_checks.choice("distribution", name, names())](**arguments)
+    make = _DISTRIBUTIONS[_checks.choice("distribution", name, names())]
+    known = inspect.signature(make).parameters
+    unknown = [argument for argument in arguments if argument not in known]
+    if unknown:
+        raise TypeError(f"distribution {name!r} takes no {', '.join(unknown)}; it has {', '.join(known) or 'no parameters'}")
+    return make(**arguments)

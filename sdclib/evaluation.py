@@ -8,37 +8,43 @@ from contextlib import contextmanager
 import torch
 
 from sdclib import _checks, metrics, objectives
-from sdclib.models import ModelOutput
+from sdclib.models import AttentionModel, ModelOutput
+from sdclib.mosaics import Mosaics
 
 __all__ = ["MEASURES", "evaluate", "measure", "predict"]
 
 MEASURES = ("accuracy", "ftpt", "ffpt", "ftpf", "ffpf", "foreground_mass", "n_active", "corner_distance", "entropy_bits", "majority")
 
 
-@torch.no_grad()
 def predict(model, mosaics, batch_size=10_000):
     """The model's output on all mosaics, without gradients and in evaluation mode.
 
-    Base points that stand in many mosaics are scored once where the model can do that (``encode`` and ``combine``, as
-    :class:`sdclib.AttentionModel` has them).
+    Base points that stand in many mosaics are scored once by an :class:`sdclib.AttentionModel`; a model with a ``forward`` of its own
+    gets the mosaics as they are.
 
     Args:
         model: an AttentionModel or anything with the same call.
         mosaics: Mosaics.
-        batch_size: mosaics at a time.
+        batch_size: mosaics (and base points, where these are scored once) at a time.
 
     Returns:
         ModelOutput: logits (n, K), attention (n, m) and scores (n, m; None if the model gives none).
 
     Raises:
-        ValueError: no mosaic, a model whose output lacks logits or attention, or whose shapes do not fit the mosaics.
+        TypeError, ValueError: what is no Mosaics, no mosaic, a model whose output lacks logits or attention, or whose shapes do not fit the mosaics.
     """
+    _checks.instance("mosaics", mosaics, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
+    if not callable(model):
+        raise TypeError(f"model must be callable, as AttentionModel is; got {model!r}")
     if mosaics.n < 1:
         raise ValueError("predict needs at least one mosaic; got none")
     batch_size = _checks.at_least("batch_size", batch_size, 1)
-    with _evaluation_mode(model):
-        shared = hasattr(model, "encode") and hasattr(model, "combine") and len(mosaics.pool) < mosaics.n * mosaics.m
-        encoded = model.encode(mosaics.pool.points) if shared else None
+    with modes_kept(model), torch.no_grad():
+        for module in _modules(model):
+            module.training = False
+        shared = _scores_points(model) and len(mosaics.pool) < mosaics.n * mosaics.m
+        if shared:
+            encoded = [torch.cat(parts) for parts in zip(*map(model.encode, mosaics.pool.points.split(batch_size)), strict=True)]
         parts = []
         for start in range(0, mosaics.n, batch_size):
             batch = mosaics[start : start + batch_size]
@@ -65,7 +71,7 @@ def measure(output, mosaics):
     """All measures of an output that :func:`predict` gave, by name. Raises ValueError if the foreground is not known."""
     table = metrics.focus_table(output.attention, output.logits, mosaics.label, mosaics.foreground, mosaics.mask)
     mass = metrics.foreground_mass(output.attention, mosaics.foreground, mosaics.mask)
-    return {**table.as_dict(), "foreground_mass": float(mass.mean()), **metrics.sparsity(output.attention, mosaics.mask)}
+    return {**table.as_dict(), "foreground_mass": float(mass.double().mean()), **metrics.sparsity(output.attention, mosaics.mask)}
 
 
 def _checked(output, batch):
@@ -78,13 +84,20 @@ def _checked(output, batch):
     return output
 
 
+def _scores_points(model):
+    """Whether ``forward`` is what ``encode`` and ``combine`` do: not where somebody put another method in its place."""
+    return isinstance(model, AttentionModel) and type(model).forward is AttentionModel.forward and not {"forward", "encode", "combine"} & vars(model).keys()
+
+
+def _modules(model):
+    return list(model.modules()) if isinstance(model, torch.nn.Module) else []
+
+
 @contextmanager
-def _evaluation_mode(model):
-    """Every part of the model in evaluation mode, and afterwards in the mode that it was in."""
-    modules = list(model.modules()) if isinstance(model, torch.nn.Module) else []
+def modes_kept(model):
+    """Afterwards every part of the model is in the mode, training or evaluation, that it was in."""
+    modules = _modules(model)
     modes = [module.training for module in modules]
-    for module in modules:
-        module.training = False
     try:
         yield
     finally:

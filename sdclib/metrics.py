@@ -47,7 +47,7 @@ def focus_hit(attention, foreground, mask=None):
     tensor([1.0000, 0.5000, 0.0000])
     """
     attention = _weights(attention, mask)
-    return _hit(attention, _places("foreground", foreground, attention, "the last place"))
+    return _few_digits(_hit(attention, _places("foreground", foreground, attention, "the last place")), attention)
 
 
 def prediction_hit(logits, label):
@@ -55,6 +55,11 @@ def prediction_hit(logits, label):
 
     Range [0, 1]; higher is better. logits (n, K), label (n,) whole numbers 0 ... K-1; returns (n,).
     """
+    return _few_digits(_prediction(logits, label), logits)
+
+
+def _prediction(logits, label):
+    """:func:`prediction_hit` in float64."""
     logits = _checks.floating("logits", logits, 2)
     if logits.shape[1] < 2:
         raise ValueError(f"logits must be (n, K) with K at least 2; got shape {tuple(logits.shape)}")
@@ -78,7 +83,7 @@ def largest_weight(attention, mask=None):
 
 
 def n_active(attention, mask=None, threshold=0.01):
-    """Number of weights above ``threshold``. Range 1 ... m; lower is sparser."""
+    """Number of weights above ``threshold``. Range 0 ... m (0 where m weights are all small); lower is sparser."""
     return (_weights(attention, mask) > threshold).sum(1).to(attention.dtype)
 
 
@@ -101,10 +106,10 @@ def sparsity(attention, mask=None):
     n_active (weights above 0.01), corner_distance, entropy_bits, and majority (percent of mosaics whose largest weight is at least 0.5).
     """
     return {
-        "n_active": float(n_active(attention, mask).mean()),
-        "corner_distance": float(corner_distance(attention, mask).mean()),
-        "entropy_bits": float(entropy_bits(attention, mask).mean()),
-        "majority": 100 * float((largest_weight(attention, mask) >= 0.5).to(attention.dtype).mean()),
+        "n_active": float(n_active(attention, mask).double().mean()),
+        "corner_distance": float(corner_distance(attention, mask).double().mean()),
+        "entropy_bits": float(entropy_bits(attention, mask).double().mean()),
+        "majority": 100 * float((largest_weight(attention, mask) >= 0.5).double().mean()),
     }
 
 
@@ -159,7 +164,8 @@ def focus_table(attention, logits, label, foreground, mask=None):
     """
     if foreground is None:
         raise ValueError("foreground must be known to measure focus; got None")
-    focus, prediction = focus_hit(attention, foreground, mask).double(), prediction_hit(logits, label).double()
+    attention = _weights(attention, mask)
+    focus, prediction = _hit(attention, _places("foreground", foreground, attention, "the last place")), _prediction(logits, label)
     if len(focus) != len(prediction):
         raise ValueError(f"attention and logits must have as many mosaics; got {len(focus)} and {len(prediction)}")
     parts = (focus * prediction, (1 - focus) * prediction, focus * (1 - prediction), (1 - focus) * (1 - prediction))
@@ -168,7 +174,7 @@ def focus_table(attention, logits, label, foreground, mask=None):
 
 def uniform_attention(n, m, mask=None, dtype=torch.float32):
     """Equal weights on the real segments: (n, m)."""
-    shape = _checks.at_least("n", n, 1), _checks.at_least("m", m, 1)
+    shape, dtype = (_checks.at_least("n", n, 1), _checks.at_least("m", m, 1)), _checks.real_dtype(dtype)
     real = torch.ones(shape, dtype=dtype) if mask is None else _checks.mask(mask, shape).to(dtype)
     return real / real.sum(1, keepdim=True)
 
@@ -191,7 +197,9 @@ def reference_tables(logits, label, foreground, m, mask=None):
     Returns:
         dict name -> FocusTable.
     """
-    n, m = len(logits), _checks.at_least("m", m, 1)
+    if foreground is None:
+        raise ValueError("foreground must be known to measure focus; got None")
+    n, m = len(_checks.floating("logits", logits, 2)), _checks.at_least("m", m, 1)
     place = _checks.labels("foreground", foreground, n, m, what="the last place")
     attention = {"oracle": one_hot_attention(place, m), "uniform": uniform_attention(n, m, mask).to(place.device)}
     return {name: focus_table(weights, logits, label, foreground, mask) for name, weights in attention.items()}
@@ -214,9 +222,14 @@ def _weights(attention, mask=None):
 
 
 def _hit(values, place):
-    """1/t where ``place`` is among the t largest of its row, else 0."""
+    """1/t where ``place`` is among the t largest of its row, else 0; in float64, as 1/t has more digits than the values may have."""
     top = values == values.amax(1, keepdim=True)
-    return top.gather(1, place[:, None])[:, 0].to(values.dtype) / top.sum(1)
+    return top.gather(1, place[:, None])[:, 0].double() / top.sum(1)
+
+
+def _few_digits(hits, values):
+    """Hits in the type of the values, but never in half precision: a mean of those would keep three digits."""
+    return hits.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _places(name, place, values, what):

@@ -11,7 +11,7 @@ from torch import nn
 
 from sdclib import _checks, activations
 
-__all__ = ["AttentionModel", "ModelOutput", "architectures", "build", "load", "save"]
+__all__ = ["AttentionModel", "ModelOutput", "architectures", "build", "hidden_widths", "load", "save"]
 
 
 class ModelOutput(NamedTuple):
@@ -30,13 +30,15 @@ class AttentionModel(nn.Module):
     convolutional layer, before its non-linearity, so the focus network's first layers are shared.
 
     Args:
-        focus: module (N, *feature) -> (N, 1) or (N,). For ``average_at`` >= 1 an ``nn.Sequential``, or a module with a method
-            ``scores_and_layer(x, layer)`` that returns (scores, output of that layer).
+        focus: module (N, *feature) -> (N, 1) or (N,). For ``average_at`` >= 1 an ``nn.Sequential`` (its layers may stand in further
+            Sequentials), or a module with a method ``scores_and_layer(x, layer)`` that returns (scores, output of that layer).
         classifier: module (n, *averaged feature) -> (n, K).
         average_at: the averaging layer, 0 or more.
-        activation: a name of :mod:`sdclib.activations` or a function (scores, dim, mask) -> weights.
+        activation: a name of :mod:`sdclib.activations` or a function (scores, dim, mask=None) -> weights; one without ``mask``
+            (``torch.softmax``) does for mosaics that have none.
 
     Raises:
+        TypeError: networks that cannot be called.
         ValueError: an averaging layer that the focus network does not have, an unknown activation.
 
     Source: Pandey et al. (2022).
@@ -44,6 +46,9 @@ class AttentionModel(nn.Module):
 
     def __init__(self, focus, classifier, average_at=0, activation="softmax"):
         super().__init__()
+        for name, network in (("focus", focus), ("classifier", classifier)):
+            if not callable(network) and not hasattr(network, "scores_and_layer"):
+                raise TypeError(f"{name} must be a torch.nn.Module (models.build takes the name of an architecture); got {network!r}")
         self.focus, self.classifier = focus, classifier
         self.average_at = _checks.at_least("average_at", average_at, 0)
         self.activation = activations.get(activation)
@@ -52,7 +57,12 @@ class AttentionModel(nn.Module):
                 raise ValueError(
                     f"average_at={average_at} needs a focus that is an nn.Sequential or has scores_and_layer(x, layer); got {type(focus).__name__}"
                 )
-            depth = sum(isinstance(layer, _LAYERS) for layer in focus)
+            depth = sum(isinstance(layer, _LAYERS) for layer in _flat(focus))
+            if depth == 0:
+                raise ValueError(
+                    f"average_at={average_at} counts linear and convolutional layers of the nn.Sequential; got none there: "
+                    "give the focus a method scores_and_layer(x, layer)"
+                )
             if self.average_at > depth - 1:
                 raise ValueError(f"average_at must be at most {depth - 1}, the focus network's last hidden layer; got {average_at}")
 
@@ -72,7 +82,7 @@ class AttentionModel(nn.Module):
 
     def combine(self, scores, values, mask=None):
         """The output for scores (n, m) and values (n, m, *averaged feature): weights, average, classification."""
-        attention = self.activation(scores, dim=-1, mask=mask)
+        attention = _weigh(self.activation, scores, mask)
         if mask is not None:  # 0 * NaN is NaN: what is hidden must not reach the sum
             values = values.masked_fill(~mask.reshape(mask.shape + (1,) * (values.ndim - 2)), 0)
         average = torch.einsum("nm,nm...->n...", attention, values)
@@ -143,16 +153,15 @@ def build(architecture, feature_shape, n_classes, *, average_at=0, activation="s
     >>> sum(p.numel() for p in model.parameters())
     5353
     """
-    focus_widths, classifier_widths = _widths(architecture)
-    _checks.at_least("n_classes", n_classes, 2)
+    focus_widths, classifier_widths = hidden_widths(architecture)
+    n_classes, average_at = _checks.at_least("n_classes", n_classes, 2), _checks.at_least("average_at", average_at, 0)
     _checks.choice("init", init, INITIALISATIONS)
     feature_shape = _feature_shape(feature_shape)
-    if not dtype.is_floating_point:
-        raise TypeError(f"dtype must be a floating-point type; got {dtype}")
+    _checks.real_dtype(dtype)
     plain = init == "default" or architecture in _WITH_BIASES
     flat = int(np.prod(feature_shape))
     flatten = [nn.Flatten()] if len(feature_shape) != 1 else []
-    if _checks.at_least("average_at", average_at, 0) > len(focus_widths):
+    if average_at > len(focus_widths):
         raise ValueError(f"average_at must be at most {len(focus_widths)} for architecture {architecture!r}; got {average_at}")
     averaged = focus_widths[average_at - 1] if average_at else flat
     focus = nn.Sequential(*flatten, *_mlp((flat, *focus_widths, 1), bias=plain))
@@ -209,7 +218,12 @@ def _feature_shape(shape):
     return tuple(_checks.at_least("feature_shape", size, 1) for size in shape)
 
 
-def _widths(architecture):
+def hidden_widths(architecture):
+    """Widths of the hidden layers of a named architecture: (of the focus, of the classifier). ValueError for an unknown name.
+
+    >>> hidden_widths("A1")
+    ((50, 50), (50,))
+    """
     if architecture in _MLP:
         return _MLP[architecture]
     match = re.fullmatch(r"mlp-([1-9]\d*)-([1-9]\d*)", str(architecture))
@@ -243,13 +257,34 @@ def _initialise(model, rng, plain):
 def _scores_and_tanh(focus, points, layer):
     """Run an nn.Sequential; return its output and tanh of the output of its ``layer``-th linear or convolutional layer."""
     values, count = None, 0
-    for module in focus:
+    for module in _flat(focus):
         points = module(points)
         if isinstance(module, _LAYERS):
             count += 1
             if count == layer:  # now: the next module may work in place
                 values = torch.tanh(points)
     return points, values
+
+
+def _flat(sequential):
+    """The modules of an nn.Sequential in their order, those of Sequentials within it too."""
+    for module in sequential:
+        if isinstance(module, nn.Sequential):
+            yield from _flat(module)
+        else:
+            yield module
+
+
+def _weigh(activation, scores, mask):
+    """The weights; the mask is passed only where there is one, so that a function without it will do."""
+    if mask is None:
+        return activation(scores, dim=-1)
+    try:
+        return activation(scores, dim=-1, mask=mask)
+    except TypeError as error:
+        if "argument" not in str(error) or "mask" not in str(error):
+            raise
+        raise TypeError(f"for mosaics with a mask the activation must take (scores, dim, mask); {error}") from error
 
 
 def _n_and_m(segments):

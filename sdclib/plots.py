@@ -118,6 +118,7 @@ def base_points(pool, ax, *, size=4, names=None):
     """
     points, component = _plane(pool.points).numpy(), pool.component.numpy()
     background = ~pool.is_foreground.numpy()
+    _enough_colours(pool.n_classes)
     ax.scatter(*points[background].T, s=size, color=BACKGROUND, alpha=0.5, linewidths=0, label="background")
     for k in range(pool.n_classes):
         label = names[k] if names else f"class {k}"
@@ -143,6 +144,7 @@ def decision_regions(model, ax, *, xlim, ylim, resolution=160):
     with torch.no_grad():
         predicted = model.segment_logits(grid.to(next(model.parameters()).dtype)[:, None]).argmax(-1).reshape(x.shape).numpy()
     n_classes = model.segment_logits(grid[:1, None].to(next(model.parameters()).dtype)).shape[-1]
+    _enough_colours(n_classes)
     ax.pcolormesh(x, y, predicted, cmap=ListedColormap(CLASSES[:n_classes]), vmin=0, vmax=n_classes - 1, alpha=0.22, rasterized=True, linewidth=0)
     ax.set(xlim=xlim, ylim=ylim)
     return ax
@@ -152,6 +154,7 @@ def averaged_points(model, mosaics, ax, *, size=4):
     """What the classifier receives for each mosaic, sum_j alpha_j x_j, in the colour of the label (averaging at layer 0, on the plane)."""
     if model.average_at:
         raise ValueError(f"averaged points lie on the plane for average_at=0 only; got {model.average_at}")
+    _enough_colours(mosaics.n_classes)
     segments = mosaics.segments
     average = torch.einsum("nm,nmd->nd", predict(model, mosaics).attention, _plane(segments)).numpy()
     for k in range(mosaics.n_classes):
@@ -200,6 +203,11 @@ def seeds(frame, ax, *, columns=None, names=None, unit="%"):
         ax.errorbar(place + 0.27, row["mean"], yerr=error, fmt="_", color="black", markersize=9, capsize=3, linewidth=1.2)
     ax.set(xticks=range(len(columns)), xticklabels=names or columns, xlim=(-0.5, len(columns) - 0.4), ylabel=unit)
     return ax
+
+
+def _enough_colours(n_classes):
+    if n_classes > len(CLASSES):
+        raise ValueError(f"at most {len(CLASSES)} classes have a colour of their own; got {n_classes}")
 
 
 def _plane(points):

@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 
 from sdclib import _checks, objectives
-from sdclib.evaluation import measure, predict
+from sdclib.evaluation import measure, modes_kept, predict
+from sdclib.mosaics import Mosaics
 
 __all__ = ["OPTIMIZERS", "Snapshots", "TrainingDiverged", "fit"]
 
@@ -55,7 +56,7 @@ def fit(
     callback=None,
     progress=None,
 ):
-    """Train a model in place; return its history.
+    """Train a model in place; return its history. Afterwards every part of it is in the mode, training or evaluation, that it was in.
 
     Args:
         model: an AttentionModel (or module with the same call).
@@ -88,11 +89,13 @@ def fit(
     [0, 1, 2]
     """
     check_settings(entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below, record_every)
+    _checks.instance("model", model, torch.nn.Module, ", as AttentionModel is")
+    _checks.instance("data", data, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
     objective = objectives.get(objective)
     stepper = make_optimizer(model.parameters(), optimizer, lr, momentum)
     rng = _checks.generator(seed, "order")
     rows, stopped = [], f"after {epochs} epochs"
-    with progress_bar(epochs, progress) as bar:
+    with progress_bar(epochs, progress) as bar, modes_kept(model):
         for epoch in range(epochs + 1):
             if epoch > 0:
                 order = torch.from_numpy(rng.permutation(data.n)).to(data.index.device)
@@ -100,13 +103,13 @@ def fit(
                 bar.update()
             last, due = epoch == epochs, epoch % record_every == 0
             if stop_below is not None or due or last:
-                with divergence(f"after epoch {epoch}"):
+                with divergence(f"after epoch {epoch}", started=epoch > 0):
                     output = predict(model, data)
                     loss = finite(objective(output, data.label, entropy_weight=entropy_weight))
-                if stop_below is not None and epoch > 0 and loss <= stop_below:
-                    last, stopped = True, f"loss at most {stop_below:g} after epoch {epoch}"
-                if due or last:
-                    rows.append({"epoch": epoch, "loss": loss} | (measure(output, data) if data.foreground is not None else {}))
+                    if stop_below is not None and epoch > 0 and loss <= stop_below:
+                        last, stopped = True, f"loss at most {stop_below:g} after epoch {epoch}"
+                    if due or last:
+                        rows.append({"epoch": epoch, "loss": loss} | (measure(output, data) if data.foreground is not None else {}))
             if callback is not None:
                 callback(epoch, model, last)
             if last:
@@ -130,12 +133,13 @@ def _one_epoch(model, data, batches, objective, entropy_weight, stepper, where):
 
 
 @contextmanager
-def divergence(where):
-    """What is not finite inside ends training with a message that says where."""
+def divergence(where, started=True):
+    """What is not finite inside ends training with a message that says where; before the first step no learning rate is to blame."""
     try:
         yield
     except _checks.NotFiniteError as error:
-        raise TrainingDiverged(f"training diverged {where}: {error}; try a smaller learning rate") from error
+        advice = "; try a smaller learning rate" if started else ", before any step: look at the data and the initial weights"
+        raise TrainingDiverged(f"training diverged {where}: {error}{advice}") from error
 
 
 def finite(loss):
@@ -167,10 +171,10 @@ def make_optimizer(parameters, optimizer, lr, momentum):
     return torch.optim.SGD(parameters, lr=lr, momentum=momentum)
 
 
-def progress_bar(total, progress):
+def progress_bar(total, progress, *, done=0, desc="training", unit="epoch"):
     """A tqdm bar: in a terminal or notebook, nothing elsewhere."""
     from tqdm.auto import tqdm
 
     if progress is None:
         progress = not os.environ.get("TQDM_DISABLE") and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-    return tqdm(total=total, desc="training", unit="epoch", disable=not progress, leave=False)
+    return tqdm(total=total, initial=done, desc=desc, unit=unit, disable=not progress, leave=False)

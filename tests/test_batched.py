@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from sdclib import Mosaics, TrainingDiverged, distributions, evaluate, fit, fit_many, make_mosaics, models
+from sdclib import AttentionModel, Mosaics, TrainingDiverged, distributions, evaluate, fit, fit_many, make_mosaics, models
 
 BASE = distributions.get("boxes_one_side")
 DATA = make_mosaics(BASE, n=120, m=5, seed=0, dtype=torch.float64)
@@ -153,3 +153,48 @@ REFUSED = {
 def test_bad_input_is_named(wrong, message):
     with pytest.raises(ValueError, match=message):
         fit_many(**{"models": [build(0), build(1)], "data": DATA, "seeds": [0, 1], "epochs": 2} | wrong)
+
+
+class Modal(torch.nn.Module):
+    """Does in training what it does not do in evaluation."""
+
+    def forward(self, values):
+        return values * (2 if self.training else 1)
+
+
+def modal(seed):
+    model = build(seed)
+    model.classifier.append(Modal())
+    return model.eval()
+
+
+def test_models_are_trained_in_training_mode_and_stopped_in_evaluation_mode():
+    losses = fit(modal(0), DATA, lr=0.05, epochs=12, batch_size=60, seed=0).loss
+    options = {"lr": 0.05, "epochs": 12, "batch_size": 60, "stop_below": losses[6] * (1 + 1e-9)}
+    together, alone = ([modal(s) for s in range(2)] for _ in range(2))
+    table = fit_many(together, DATA, **options)
+    histories = [fit(model, DATA, seed=s, **options) for s, model in enumerate(alone)]
+    assert_as_alone(table, together, alone, histories)
+    assert 1 < table.epochs[0] < 12 and not together[0].training
+
+
+def with_nonlinearity(layer):
+    focus = torch.nn.Sequential(torch.nn.Linear(2, 4), layer, torch.nn.Linear(4, 1)).double()
+    return AttentionModel(focus, torch.nn.Linear(2, 3).double())
+
+
+def test_models_of_other_layers_are_refused():
+    with pytest.raises(ValueError, match="same architecture, averaging layer and activation; got some that differ"):
+        fit_many([with_nonlinearity(torch.nn.ReLU()), with_nonlinearity(torch.nn.Tanh())], DATA, epochs=1)
+
+
+def test_models_with_buffers_are_refused():
+    with pytest.raises(ValueError, match="models must have no buffers .* one by one with fit"):
+        fit_many([with_nonlinearity(torch.nn.BatchNorm1d(4)) for _ in range(2)], DATA, epochs=1)
+
+
+def test_what_is_no_model_or_no_mosaics_is_named():
+    with pytest.raises(TypeError, match="every model must be AttentionModel; got Linear"):
+        fit_many([torch.nn.Linear(2, 3)], DATA)
+    with pytest.raises(TypeError, match="data must be Mosaics or a list of them; got Tensor"):
+        fit_many([build(0)], [DATA.segments])

@@ -185,6 +185,7 @@ REFUSED = {
     "no spread": (lambda: Gaussians(np.zeros((3, 2)), 0, 2), r"standard deviation must be in \(0, inf\); got 0"),
     "factors of another shape": (lambda: Gaussians(np.zeros((3, 2)), np.ones((3, 2, 3)), 2), r"\(3, 2, r\) with r <= 2; got shape \(3, 2, 3\)"),
     "labels of another length": (lambda: LabelledImages(**IMAGES | {"labels": [0, 1]}), r"got shapes \(4, 8\) and \(2,\)"),
+    "NaN in an image": (lambda: LabelledImages(**IMAGES | {"images": np.full((4, 8), np.nan)}), "images must be finite numbers; got NaN"),
     "absent class": (lambda: LabelledImages(**IMAGES | {"foreground": (0, 7)}), r"different classes out of \[0, 1, 2\]; got \(0, 7\)"),
     "class named twice": (lambda: LabelledImages(**IMAGES | {"foreground": (1, 1)}), r"different classes out of .* got \(1, 1\)"),
     "one foreground class": (lambda: LabelledImages(**IMAGES | {"foreground": (1,)}), "foreground classes must be at least 2; got 1"),
@@ -216,3 +217,16 @@ def test_every_name_has_classes_background_and_a_shape():
         base = distributions.get(name)
         _, component = base.sample_pool(fresh=held_out)
         assert np.bincount(component, minlength=base.n_components).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: distributions.get("dataset1", foo=1), "distribution 'dataset1' takes no foo; it has no parameters"),
+        (lambda: distributions.get("digits", foo=1), "distribution 'digits' takes no foo; it has foreground, held_out"),
+        (lambda: distributions.digits(foreground=3), r"foreground must be several classes, say \(1, 4, 7\); got 3"),
+    ],
+)
+def test_wrong_types_are_named(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        wrong()

@@ -126,3 +126,57 @@ def test_bad_arguments_are_named():
     unknown = Mosaics.from_segments(DATA.segments, DATA.label)
     with pytest.raises(ValueError, match="foreground must be known to measure focus; got None"):
         evaluate(model_of(), unknown)
+
+
+class Overridden(AttentionModel):
+    """A reader's variant that answers otherwise: by the evenly weighted average."""
+
+    def forward(self, segments, mask=None):
+        output = super().forward(segments, mask)
+        return output._replace(attention=torch.full_like(output.attention, 1 / segments.shape[1]))
+
+
+def test_an_overridden_forward_is_what_counts():
+    model = Overridden(nn.Linear(2, 1).double(), nn.Linear(2, 3).double())
+    assert (predict(model, DATA).attention == 1 / 9).all()
+    model = model_of()
+    model.forward = lambda segments, mask=None: Own()(segments, mask)
+    torch.testing.assert_close(predict(model, DATA).attention, Own()(DATA.segments).attention)
+    model = model_of()
+    model.combine = lambda scores, values, mask=None: AttentionModel.combine(model, -scores, values, mask)
+    torch.testing.assert_close(predict(model, DATA).attention, model(DATA.segments).attention.detach())
+
+
+def test_a_combine_put_in_place_for_all_models_counts(monkeypatch):
+    """The chapters' claims are tried so: also where base points are scored once."""
+    whole = AttentionModel.combine
+    monkeypatch.setattr(AttentionModel, "combine", lambda *arguments: whole(*arguments)._replace(attention=torch.full((800, 9), 1 / 9)))
+    assert len(DATA.pool) < DATA.n * DATA.m and (predict(model_of(), DATA).attention == torch.tensor(1 / 9)).all()
+
+
+def test_base_points_are_scored_a_batch_at_a_time():
+    seen, model = [], model_of(0)
+    model.focus.register_forward_hook(lambda module, arguments, output: seen.append(len(arguments[0])))
+    predict(model, DATA, batch_size=2000)
+    assert seen == [2000, 2000, 1000]
+
+
+def test_what_is_no_mosaics_or_no_model_is_named():
+    with pytest.raises(TypeError, match="mosaics must be Mosaics .*; got Tensor"):
+        predict(model_of(), DATA.segments)
+    with pytest.raises(TypeError, match="model must be callable.*; got 'A1'"):
+        predict("A1", DATA)
+
+
+def test_means_over_mosaics_keep_their_digits():
+    """A thousand mosaics in bfloat16, whose own mean would keep three digits."""
+    attention = metrics.one_hot_attention(torch.zeros(1000, dtype=int), 2).bfloat16()
+    attention[0] = 0.5
+    output = models.ModelOutput(torch.zeros(1000, 3).bfloat16(), attention, None)
+    data = make_mosaics(distributions.get("dataset1"), n=1000, m=2)
+    zero = Mosaics.from_segments(data.segments, data.label, torch.zeros(1000, dtype=int))
+    measured = evaluation.measure(output, zero)
+    assert measured["foreground_mass"] == pytest.approx(0.9995, abs=1e-9)
+    assert measured["entropy_bits"] == pytest.approx(0.001, abs=1e-9)
+    assert measured["n_active"] == pytest.approx(1.001, abs=1e-9)
+    assert measured["ftpt"] == pytest.approx(99.95 / 3, abs=1e-9)

@@ -257,3 +257,25 @@ def test_every_measure_passes_its_attention_through_the_same_gate(name, monkeypa
     arguments = (torch.tensor([0]),) if name in ("focus_hit", "foreground_mass") else ()
     wanted = {"focus_hit": 0.25, "foreground_mass": 0.25, "largest_weight": 0.25, "n_active": 4, "corner_distance": math.sqrt(0.75), "entropy_bits": 2}
     assert getattr(metrics, name)(attention, *arguments).item() == pytest.approx(wanted[name])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_uniform_attention_is_at_chance_to_the_last_digit(dtype):
+    table = focus_table(torch.full((300, 9), 1 / 9, dtype=dtype), torch.eye(3).repeat(100, 1), torch.arange(3).repeat(100), torch.arange(300) % 9)
+    assert table.ftpt == pytest.approx(100 / 9, abs=1e-12) and table.accuracy == pytest.approx(100, abs=1e-12)
+    hits = metrics.focus_hit(torch.full((2, 9), 1 / 9, dtype=dtype), torch.tensor([0, 1]))
+    assert hits.dtype == torch.float32 and hits.tolist() == [torch.tensor(1 / 9).item()] * 2
+
+
+def test_many_small_weights_are_none_active():
+    assert metrics.n_active(metrics.uniform_attention(1, 100, dtype=torch.float64)).item() == 0
+    assert metrics.n_active(metrics.uniform_attention(1, 99, dtype=torch.float64)).item() == 99
+
+
+def test_references_without_foreground_or_type_are_named():
+    with pytest.raises(ValueError, match="foreground must be known to measure focus; got None"):
+        metrics.reference_tables(torch.zeros(2, 3), torch.tensor([0, 1]), None, 4)
+    with pytest.raises(TypeError, match="label must be whole numbers; got NoneType"):
+        metrics.prediction_hit(torch.zeros(2, 3), None)
+    with pytest.raises(TypeError, match="dtype must be a floating-point type; got 'float32'"):
+        metrics.uniform_attention(2, 3, dtype="float32")

@@ -329,6 +329,9 @@ REFUSED = {
     "a mask of another shape": (lambda: models.build(**A1)(SEGMENTS, mask=torch.ones(4, 4) > 0), ValueError, r"mask must have shape \(4, 5\); got \(4, 4\)"),
     "a mask of numbers": (lambda: models.build(**A1)(SEGMENTS, mask=torch.ones(4, 5)), TypeError, "mask must be a boolean tensor; got torch.float32"),
     "a mask as list": (lambda: models.build(**A1)(torch.zeros(1, 2, 2), mask=[[True, True]]), TypeError, "mask must be a boolean tensor; got list"),
+    "a type in words": (lambda: models.build(**A1, dtype="float32"), TypeError, "dtype must be a floating-point type; got 'float32'"),
+    "a name for a network": (lambda: AttentionModel("A1", CLASSIFIER), TypeError, r"focus must be a torch.nn.Module \(models.build.*; got 'A1'"),
+    "a number for a network": (lambda: AttentionModel(LINEAR, 3), TypeError, "classifier must be a torch.nn.Module .*; got 3"),
     "all masked": (lambda: models.build(**A1)(SEGMENTS, mask=torch.zeros(4, 5, dtype=bool)), ValueError, "at least one real segment"),
 }  # fmt: skip
 
@@ -337,3 +340,30 @@ REFUSED = {
 def test_bad_input_is_named(wrong, error, message):
     with pytest.raises(error, match=message):
         wrong()
+
+
+def test_an_activation_without_mask_does_where_nothing_is_masked():
+    from entmax import entmax15
+
+    segments = segments_of((2,))
+    for activation in (torch.softmax, entmax15):
+        model = double(activation=activation)
+        torch.testing.assert_close(model(segments).attention, activation(model(segments).scores, dim=-1))
+        with pytest.raises(TypeError, match=r"the activation must take \(scores, dim, mask\); .*mask"):
+            model(segments, mask=torch.ones(4, 5, dtype=bool))
+
+
+def test_layers_within_sequentials_count():
+    flat = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 1)).double()
+    nested = nn.Sequential(nn.Sequential(flat[0], flat[1]), flat[2])
+    classifier = nn.Linear(4, 3).double()
+    one, other = (AttentionModel(focus, classifier, average_at=1)(segments_of((2,))) for focus in (flat, nested))
+    torch.testing.assert_close(other.logits, one.logits)
+    with pytest.raises(ValueError, match=r"counts linear and convolutional layers .*; got none there: .*scores_and_layer"):
+        AttentionModel(nn.Sequential(nn.ReLU()), CLASSIFIER, 1)
+
+
+def test_numpy_integers_are_saved(tmp_path):
+    model = models.build("A1", (np.int64(2),), np.int64(3), average_at=np.int64(1))
+    models.save(model, tmp_path / "model")
+    assert models.load(tmp_path / "model").config == model.config

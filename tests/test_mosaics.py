@@ -264,6 +264,9 @@ REFUSED = {
     "unknown split": ({"split": "test"}, ValueError, "unknown split 'test'; choose one of train, recomposed, fresh"),
     "a name for a distribution": ({"base": "dataset1"}, TypeError, "base must be a distribution.*got 'dataset1'"),
     "segments of whole numbers": ({"dtype": torch.int64}, TypeError, "dtype must be a floating-point type; got torch.int64"),
+    "a type in words": ({"dtype": "float32"}, TypeError, "dtype must be a floating-point type; got 'float32'"),
+    "a tensor for a pool": ({"pool": torch.zeros(4, 2)}, TypeError, "pool must be Pool, say data.pool; got Tensor"),
+    "a pool of new base points": ({"pool": Pool(torch.zeros(4, 2), torch.arange(4), 3), "split": "fresh"}, ValueError, "cannot compose those of a pool"),
     "a pool of other classes": ({"pool": OTHER_POOL}, ValueError, "the pool must have the base's 3 classes; got 2"),
     "a pool without a class": ({"pool": WITHOUT_CLASS}, ValueError, r"every class and of the background; got \[1, 1, 0\] and 2"),
     "a pool without background": ({"pool": WITHOUT_BACKGROUND}, ValueError, r"every class and of the background; got \[1, 1, 1\] and 0"),
@@ -280,3 +283,90 @@ def test_a_single_segment_is_the_foreground():
     data = make_mosaics(DATASET1, n=30, m=1, seed=0)
     assert (data.foreground == 0).all()
     assert (data.component[:, 0] == data.label).all()
+
+
+def test_a_pool_is_composed_anew_whatever_the_seed():
+    data = make_mosaics(DATASET1, n=50, seed=0)
+    again = make_mosaics(DATASET1, n=50, seed=0, pool=data.pool)
+    assert not torch.equal(again.index, data.index)
+    assert digest(again) == digest(make_mosaics(DATASET1, n=50, seed=0, split="recomposed"))
+    assert torch.equal(make_mosaics(DATASET1, n=50, seed=0, split="train", pool=data.pool).index, data.index), "asked for by name"
+
+
+def test_a_pool_keeps_its_type_unless_another_is_asked_for():
+    pool = make_mosaics(DATASET1, n=5, dtype=torch.float64).pool
+    assert make_mosaics(DATASET1, n=5, pool=pool).segments.dtype == torch.float64
+    assert make_mosaics(DATASET1, n=5, pool=pool, dtype=torch.float32).segments.dtype == torch.float32
+    assert make_mosaics(DATASET1, n=5).segments.dtype == torch.float32
+
+
+def test_small_types_of_labels_are_not_the_bound():
+    """300 classes, 200 of them below an int8's end: the comparison must not happen in 8 bits."""
+    segments = torch.zeros(2, 300, 1)
+    for dtype in (torch.uint8, torch.int8):
+        data = Mosaics.from_segments(segments, torch.tensor([0, 100], dtype=dtype), torch.tensor([100, 0], dtype=dtype), n_classes=300)
+        assert data.label.tolist() == [0, 100] and data.foreground.tolist() == [100, 0]
+    with pytest.raises(ValueError, match="got 200"):
+        Mosaics.from_segments(segments, torch.tensor([0, 200], dtype=torch.uint8), n_classes=128)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a second device")
+def test_from_segments_is_on_the_device_of_the_segments():
+    mask = torch.ones(4, 3, dtype=bool)
+    data = Mosaics.from_segments(SOME.cuda(), LABEL, [0, 1, 2, 0], mask=mask)
+    parts = (data.pool.points, data.pool.component, data.index, data.label, data.foreground, data.mask)
+    assert {part.device.type for part in parts} == {"cuda"}
+    assert data.component[0].tolist() == [0, -1, -1]
+
+
+PARTS = {"pool": Pool(torch.zeros(4, 2), torch.tensor([0, 1, 2, 3]), 2), "index": torch.tensor([[0, 2], [3, 1]]), "label": torch.tensor([0, 1])}
+PARTS["foreground"] = torch.tensor([0, 1])
+OF_PARTS = {
+    "a tensor for a pool": ({"pool": torch.zeros(4, 2)}, TypeError, "pool must be Pool .*from_segments.*; got Tensor"),
+    "an index of one axis": ({"index": torch.tensor([0, 1])}, ValueError, r"index must have 2 axes; got shape \(2,\)"),
+    "an index that is not whole": ({"index": torch.zeros(2, 2)}, TypeError, "index must be whole numbers .*; got torch.float32"),
+    "an index beyond the pool": ({"index": torch.tensor([[0, 4], [1, 2]])}, ValueError, r"index must be in 0 ... 3 \(the last base point\); got 0 ... 4"),
+    "no segment": ({"index": torch.zeros(2, 0, dtype=int)}, ValueError, r"m at least 1; got shape \(2, 0\)"),
+    "a label beyond K": ({"label": torch.tensor([0, 2])}, ValueError, r"label must be in 0 ... 1 \(n_classes - 1\); got 2"),
+    "labels of another length": ({"label": torch.tensor([0])}, ValueError, r"label must have shape \(2,\)"),
+    "a place beyond m": ({"foreground": torch.tensor([0, 2])}, ValueError, "foreground must be in 0 ... 1"),
+    "a mask of another shape": ({"mask": torch.ones(2, 3, dtype=bool)}, ValueError, r"mask must have shape \(2, 2\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "error", "message"), OF_PARTS.values(), ids=OF_PARTS)
+def test_bad_parts_are_named(wrong, error, message):
+    assert Mosaics(**PARTS).n == 2
+    with pytest.raises(error, match=message):
+        Mosaics(**PARTS | wrong)
+
+
+@pytest.mark.parametrize(
+    ("points", "component", "n_classes", "error", "message"),
+    [
+        (torch.zeros(3, 2), torch.tensor([0, 1]), 2, ValueError, r"points \(N, \*feature\) and component \(N,\); got shapes \(3, 2\) and \(2,\)"),
+        (np.zeros((2, 2)), torch.tensor([0, 1]), 2, TypeError, "points must be a torch.Tensor; got ndarray"),
+        (torch.zeros(2, 2), torch.tensor([0.0, 1.0]), 2, TypeError, "component must be whole numbers .*; got torch.float32"),
+        (torch.zeros(2, 2), torch.tensor([0, 1]), 1, ValueError, "n_classes must be at least 2; got 1"),
+    ],
+)
+def test_bad_pools_are_named(points, component, n_classes, error, message):
+    with pytest.raises(error, match=message):
+        Pool(points, component, n_classes)
+
+
+def test_more_classes_than_colours_are_refused_by_figures():
+    import matplotlib.pyplot as plt
+
+    from sdclib import models, plots
+
+    data = Mosaics.from_segments(torch.zeros(7, 2, 2), torch.arange(7), [0] * 7)
+    model, (fig, ax) = models.build("linear", (2,), 7), plt.subplots()
+    for draw in (
+        lambda: plots.base_points(data.pool, ax),
+        lambda: plots.averaged_points(model, data, ax),
+        lambda: plots.decision_regions(model, ax, xlim=(0, 1), ylim=(0, 1), resolution=3),
+    ):
+        with pytest.raises(ValueError, match="at most 6 classes have a colour of their own; got 7"):
+            draw()
+    plt.close(fig)

@@ -305,3 +305,35 @@ def test_bad_input_is_named(wrong, error, message):
 def test_bad_snapshots_are_named():
     with pytest.raises(ValueError, match="epoch must be at least 0; got -1"):
         Snapshots([0, -1])
+
+
+def test_modes_come_back_as_they_were():
+    for mode in (True, False):
+        model = linear().train(mode)
+        model.focus.train(not mode)
+        fit(model, DATA, epochs=1)
+        assert (model.training, model.focus.training, model.classifier.training) == (mode, not mode, mode)
+
+
+def test_attention_that_becomes_nan_is_divergence():
+    class Fragile(nn.Module):
+        def __init__(self, healthy):
+            super().__init__()
+            self.weight, self.left = nn.Parameter(torch.ones(2, 3)), healthy
+
+        def forward(self, segments, mask=None):
+            self.left -= not self.training
+            n, m = segments.shape[:2]
+            return models.ModelOutput(segments.mean(1) @ self.weight, torch.full((n, m), 1 / m if self.left >= 0 else torch.nan), None)
+
+    with pytest.raises(TrainingDiverged, match="training diverged after epoch 2: attention must be finite; .*; try a smaller learning rate"):
+        fit(Fragile(healthy=2), DATA, epochs=5)
+    with pytest.raises(TrainingDiverged, match="after epoch 0: attention must be finite; .*before any step: look at the data and the initial weights"):
+        fit(Fragile(healthy=0), DATA, epochs=5)
+
+
+def test_what_is_no_mosaics_or_no_model_is_named():
+    with pytest.raises(TypeError, match="data must be Mosaics .*; got tuple"):
+        fit(linear(), (DATA.segments, DATA.label))
+    with pytest.raises(TypeError, match="model must be Module, as AttentionModel is; got function"):
+        fit(lambda segments, mask=None: None, DATA)

@@ -62,7 +62,7 @@ class Run:
         _checks.choice("dtype", self.dtype, DTYPES)
         for name, least in (("average_at", 0), ("m", 1), ("n", 1), ("data_seed", 0), ("seed", 0)):
             _checks.at_least(name, getattr(self, name), least)
-        depth = len(models._widths(self.architecture)[0])
+        depth = len(models.hidden_widths(self.architecture)[0])
         if self.average_at > depth:
             raise ValueError(f"average_at must be at most {depth} for architecture {self.architecture!r}; got {self.average_at}")
         check_settings(self.entropy_weight, self.optimizer, self.lr, self.momentum, self.epochs, self.batch_size, self.stop_below, 1)
