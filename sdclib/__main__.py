@@ -28,23 +28,25 @@ def main(arguments=None):
 
 def _tables(options):
     from sdclib.experiments import TABLES, Store
+    from sdclib.experiments.engine import valid_rows
 
     for name, table in TABLES.items():
         if options.names:
             print(name)
             continue
         runs = table.runs()
-        stored = Store(name, options.results).rows()
+        stored = valid_rows(Store(name, options.results))
         print(f"{name:<16} {sum(run.hash in stored for run in runs):>4} of {len(runs):>4} runs stored   {table.description}")
     return 0
 
 
 def _run(options):
     from sdclib.experiments import Store, execute, get_table
+    from sdclib.experiments.engine import valid_rows
 
     table = get_table(options.name)
     runs, store = table.runs(options.seeds), Store(options.name, options.results)
-    stored, start = store.rows(), time.perf_counter()
+    stored, start = valid_rows(store), time.perf_counter()
     n_stored = sum(run.hash in stored for run in runs)
     print(f"{table.name}: {len(runs)} runs, {n_stored} stored already", flush=True)
 
@@ -72,7 +74,7 @@ def _compare(options):
     if missing:
         print(f"warning: {missing} of {len(table.runs())} runs are not stored yet (python -m sdclib run {table.name})", file=sys.stderr)
     if (rows.engine < ENGINE).any():
-        print(f"warning: {(rows.engine < ENGINE).sum()} rows come from an older engine than version {ENGINE}", file=sys.stderr)
+        print(f"warning: {(rows.engine < ENGINE).sum()} rows come from an older engine than version {ENGINE}: run the table again", file=sys.stderr)
     if (rows.error != "").any():
         print(f"warning: {(rows.error != '').sum()} runs did not train; they are left out of the means", file=sys.stderr)
     for cell, lines in compare(rows).groupby("cell", sort=False):

@@ -49,6 +49,12 @@ def test_ours_stand_beside_the_published_of_the_same_kind():
     assert lines.loc[("fresh", "ftpt")].published.isna().all()  # nobody published that
 
 
+def test_the_note_says_where_ours_are_of_fewer_digits():
+    single, double = (compare(rows(dtype=dtype)).query("published.notna()").note for dtype in ("float32", "float64"))
+    assert len(single) and single.str.contains("the record is float64, ours float32").all()
+    assert len(double) and not double.str.contains("float32").any()
+
+
 def test_the_published_test_figures_stand_beside_recomposed_ones(monkeypatch):
     from sdclib.experiments import comparison
 
@@ -205,4 +211,6 @@ def test_an_old_engine_is_reported(tiny, tmp_path, capsys):
     (row,) = execute(TINY.runs(1), progress=False)
     Store("tiny", tmp_path).append(row | {"engine": 0}, {})
     assert main(["compare", "tiny", "--results", str(tmp_path)]) == 0
-    assert "1 rows come from an older engine than version 1" in capsys.readouterr().err
+    assert "1 rows come from an older engine than version 1: run the table again" in capsys.readouterr().err
+    assert main(["tables", "--results", str(tmp_path)]) == 0
+    assert re.search(r"tiny +0 of +3 runs stored", capsys.readouterr().out)

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sdclib import distributions, evaluate, fit, make_mosaics, models
-from sdclib.experiments import Run, RunFailed, Store, execute, load_table, tables_read, workers
+from sdclib.experiments import Run, RunFailed, Store, computing, execute, load_table, workers
 from sdclib.experiments.computing import compute
 from sdclib.experiments.rows import COLUMNS, HEADER, MEASURED, parse, to_line
 
@@ -193,6 +193,16 @@ def test_two_workers_give_the_same_rows(tmp_path):
     assert sorted(load_table("t", tmp_path).hash) == sorted(run.hash for run in runs)
 
 
+def test_a_script_without_a_guard_is_told_so(tmp_path):
+    """Every worker imports the script, would start workers of its own, and dies of it: no run is to blame."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(f"from sdclib.experiments import Run, execute\nexecute([Run(**{TINY}, seed=seed) for seed in range(2)], workers=2)\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("sdclib.experiments.workers.RunFailed: a worker process died") and 'without `if __name__ == "__main__":`' in last
+
+
 def test_an_interrupt_keeps_what_was_finished(tmp_path):
     def interrupt_at_3(done, total, row):
         if done == 3:
@@ -343,6 +353,23 @@ def test_a_row_is_stored_once(store, computed):
     assert len(load_table("t", store.folder)) == 4
 
 
+def test_rows_of_an_older_engine_are_computed_again_and_replaced(store, computed, monkeypatch):
+    runs, again = tiny(4), []
+    monkeypatch.setattr(computing, "ENGINE", 2)
+    newer = Store("t", store.folder)
+    newer.append(computed[3][0] | {"engine": 2}, computed[3][1])
+    rows = execute(runs, store=newer, progress=lambda done, total, row: again.append(row["seed"]))
+    assert again == [0, 1, 2], "the row of this engine is taken, those of the older one are not"
+    frame = load_table("t", store.folder)
+    assert frame.seed.tolist() == [0, 1, 2, 3] and (frame.engine == 2).all() and [row["engine"] for row in rows] == [2] * 4
+    assert set(frame.batch) == set(json.loads(store.json.read_text())["batches"])
+    assert not store.damaged.exists()
+    assert store.append(*computed[0])["engine"] == 2, "an older engine does not replace a newer row"
+    monkeypatch.setattr(computing, "ENGINE", 1)
+    fifth, environment = compute(Run(**TINY, seed=9))
+    assert store.append(fifth, environment)["batch"] in json.loads(store.json.read_text())["batches"]
+
+
 @pytest.mark.parametrize("cut", [1, 2, 100, 400])
 def test_a_line_cut_by_a_crash_is_set_aside_and_computed_again(store, cut):
     whole = store.csv.read_bytes()
@@ -397,10 +424,9 @@ def test_a_file_that_is_no_table_and_a_broken_provenance_stop_the_runner(store):
     assert store.csv.read_text(encoding="utf-8") == "a,b\n1,2\n"
 
 
-def test_a_table_is_read_sorted_and_remembered(store):
+def test_a_table_is_read_sorted(store):
     frame = load_table("t", store.folder)
     assert list(frame.seed) == [0, 1, 2, 3] and list(frame.columns) == list(COLUMNS)
-    assert store.csv.resolve() in tables_read
     assert [Run.from_row(frame.iloc[i]) for i in range(4)] == tiny(4)
     with pytest.raises(FileNotFoundError, match="no stored table 'u'.*stored tables: t"):
         load_table("u", store.folder)

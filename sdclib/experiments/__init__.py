@@ -19,7 +19,6 @@ __all__ = [
     "load_table",
     "published",
     "summarise",
-    "tables_read",
 ]
 
 _HOME = {
@@ -35,14 +34,13 @@ _HOME = {
     "load_table": "store",
     "published": "comparison",
     "summarise": "comparison",
-    "tables_read": "store",
 }
 
 if TYPE_CHECKING:  # what an editor or a type checker sees
     from sdclib.experiments.comparison import compare, published, summarise
     from sdclib.experiments.engine import execute
     from sdclib.experiments.runs import Run
-    from sdclib.experiments.store import RESULTS, Store, load_table, tables_read
+    from sdclib.experiments.store import RESULTS, Store, load_table
     from sdclib.experiments.tables import TABLES, Table, get_table
     from sdclib.experiments.workers import RunFailed
 

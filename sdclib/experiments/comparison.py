@@ -19,6 +19,7 @@ _SEEDS = ("data_seed", "seed")
 _CELL = tuple(name for name in Run.__dataclass_fields__ if name not in _SEEDS)
 # What the record did and its table of figures has no column for. A run that differs here is compared with nothing.
 _PROTOCOL = {"dataset1": {"m": 9, "n": 3000, "optimizer": "adam", "batch_size": 250, "init": "paper", "stop_below": 0.01}}
+_DTYPE_NOTE = "the record is float64, ours float32"
 
 
 def published():
@@ -34,7 +35,8 @@ def compare(rows):
     """Ours beside the published, a line for each cell (settings but for the seeds), split and measure.
 
     A published figure stands beside ours if dataset, architecture, averaging layer, method, entropy weight, learning rate and split
-    are the same and ours kept to the record's protocol. Figures of single runs are averaged.
+    are the same and ours kept to the record's protocol. Figures of single runs are averaged. The record computed in float64; where ours
+    did not, the note says so.
 
     Args:
         rows: DataFrame of :func:`load_table`, or the rows of :func:`execute`.
@@ -127,4 +129,6 @@ def _matching(settings):
     found = found.assign(value=found.value.where(found.metric != "runs_above_90", 100 * found.value / found.runs_averaged))
     grouped = found.groupby(["split", "metric", "table"], sort=False)
     theirs = grouped.agg(published=("value", "mean"), published_n=("runs_averaged", "sum"), note=("note", lambda notes: "; ".join(sorted({*notes} - {""}))))
+    if settings["dtype"] != "float64":
+        theirs["note"] = [f"{note}; {_DTYPE_NOTE}" if note else _DTYPE_NOTE for note in theirs.note]
     return theirs.reset_index("table").rename(columns={"table": "published_table"}).rename_axis(index=["split", "measure"])

@@ -1,18 +1,18 @@
 """From runs to rows: what is stored is taken, the rest is computed, here or in other processes."""
 
-import os
-import sys
 import warnings
 from contextlib import closing, contextmanager
 
 import torch
 
 from sdclib import _checks
+from sdclib.experiments import computing
 from sdclib.experiments import workers as _workers
 from sdclib.experiments.runs import Run
 from sdclib.experiments.workers import RunFailed
+from sdclib.training import progress_bar
 
-__all__ = ["RunFailed", "execute"]
+__all__ = ["RunFailed", "execute", "valid_rows"]
 
 
 def execute(runs, workers=1, store=None, executor=None, progress=None):
@@ -20,9 +20,10 @@ def execute(runs, workers=1, store=None, executor=None, progress=None):
 
     Args:
         runs: Runs; one that stands there twice is computed once.
-        workers: processes of one thread each; 1 = in this process.
-        store: a :class:`sdclib.experiments.Store`. Its rows are not computed again, and each new row is in it as soon as it is finished:
-            stopping at any moment loses the runs in flight, no more.
+        workers: processes of one thread each; 1 = in this process. Each new process imports the script that calls this: with more than 1
+            a script must do its work under ``if __name__ == "__main__":``.
+        store: a :class:`sdclib.experiments.Store`. Its rows are not computed again (but for those of an older engine, which are replaced),
+            and each new row is in it as soon as it is finished: stopping at any moment loses the runs in flight, no more.
         executor: any ``concurrent.futures.Executor`` in place of ``workers``; the caller shuts it down. It gets all runs at once.
         progress: None = a bar where there is a terminal or a notebook; True or False; or a function (done, total, row) called for every
             row that was not stored before.
@@ -35,7 +36,7 @@ def execute(runs, workers=1, store=None, executor=None, progress=None):
 
     Raises:
         TypeError, ValueError: runs that are not Runs, workers below 1.
-        RunFailed: a run ended with another error; the rows that were finished or in flight by then are in the store.
+        RunFailed: a run ended with another error, or a worker process died; the rows that were finished or in flight by then are in the store.
     """
     runs = list(runs)
     for run in runs:
@@ -43,9 +44,9 @@ def execute(runs, workers=1, store=None, executor=None, progress=None):
             raise TypeError(f"runs must be Runs (a dict becomes one by Run.from_dict); got {type(run).__name__}")
     workers = _checks.at_least("workers", workers, 1)
     wanted = {run.hash: run for run in runs}
-    rows = {} if store is None else {key: row for key, row in store.rows().items() if key in wanted}
+    rows = {} if store is None else {key: row for key, row in valid_rows(store).items() if key in wanted}
     todo = [run for key, run in wanted.items() if key not in rows]
-    computed = _workers.compute_all(todo, workers, executor, (lambda run: None) if store is None else (lambda run: store.rows().get(run.hash)))
+    computed = _workers.compute_all(todo, workers, executor, (lambda run: None) if store is None else (lambda run: valid_rows(store).get(run.hash)))
     with _reporter(len(wanted), len(rows), progress) as report, _same_threads_after(), closing(computed):
         for row, environment in computed:
             if environment is not None:
@@ -56,6 +57,11 @@ def execute(runs, workers=1, store=None, executor=None, progress=None):
             rows[row["hash"]] = row
             report(len(rows), row)
     return [dict(rows[run.hash]) for run in runs]
+
+
+def valid_rows(store):
+    """The rows of a store that this engine would compute again as they are, by hash: none of an older engine."""
+    return {key: row for key, row in store.rows().items() if row["engine"] >= computing.ENGINE}
 
 
 @contextmanager
@@ -74,9 +80,5 @@ def _reporter(total, stored, progress):
     if callable(progress):
         yield lambda done, row: progress(done, total, row)
         return
-    from tqdm.auto import tqdm
-
-    if progress is None:
-        progress = not os.environ.get("TQDM_DISABLE") and (sys.stderr.isatty() or "ipykernel" in sys.modules)
-    with tqdm(total=total, initial=stored, desc="runs", unit="run", disable=not progress, leave=False) as bar:
+    with progress_bar(total, progress, done=stored, desc="runs", unit="run") as bar:
         yield lambda done, row: bar.update()

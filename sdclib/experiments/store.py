@@ -14,13 +14,10 @@ from sdclib.experiments import provenance
 from sdclib.experiments.rows import COLUMNS, HEADER, MEASURED, parse, to_line
 from sdclib.experiments.runs import Run
 
-__all__ = ["RESULTS", "Store", "load_table", "tables_read"]
+__all__ = ["RESULTS", "Store", "load_table"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 RESULTS = (_ROOT if (_ROOT / "pyproject.toml").is_file() else Path.cwd()) / "results"  # installed without its repository: the folder one works in
-
-tables_read = set()
-"""Paths of the CSV files that this process has read by :func:`load_table`."""
 
 
 class Store:
@@ -57,20 +54,32 @@ class Store:
     def append(self, row, environment):
         """Add a row that was computed in ``environment`` (`provenance.environment`); return it as stored, with its ``batch``.
 
-        If the table has a row of that run already, that one stays and is returned.
+        If the table has a row of that run already, that one stays and is returned, unless an older engine computed it: then it is replaced.
         """
         with self._lock():
             self._refresh()
-            if row["hash"] in self._rows:
-                return self._rows[row["hash"]]
+            old = self._rows.get(row["hash"])
+            if old and old["engine"] >= row["engine"]:
+                return old
             row = {name: (row | {"batch": self._batch(row, environment)})[name] for name in COLUMNS}
             line = to_line(row)
-            if self.csv.exists():
+            if old:
+                self._replace(row)
+            elif self.csv.exists():
                 _append(self.csv, f"{line}\n")
             else:
                 write_atomically(self.csv, f"{HEADER}\n{line}\n")
             self._rows, self._seen = self._rows | {row["hash"]: row}, _signature(self.csv)
         return row
+
+    def _replace(self, row):
+        """Write the file again, whole or not at all, with ``row`` for the one of that run; then forget batches without rows."""
+        rows = self._rows | {row["hash"]: row}
+        write_atomically(self.csv, "".join(f"{line}\n" for line in (HEADER, *map(to_line, rows.values()))))
+        record, used = read_provenance(self.json), {one["batch"] for one in rows.values()}
+        batches = {batch: about for batch, about in record["batches"].items() if batch in used}
+        if batches != record["batches"]:
+            write_atomically(self.json, json.dumps({"table": self.name, **record, "batches": batches}, indent=1) + "\n")
 
     @contextmanager
     def _lock(self):
@@ -100,8 +109,8 @@ class Store:
     def _batch(self, row, environment):
         """The id of the batch in NAME.json that rows of this program and environment belong to; made when first asked for."""
         key = json.dumps([environment, row["engine"], row["dtype"]], sort_keys=True)
-        if key not in self._batches:
-            record = read_provenance(self.json)
+        record = read_provenance(self.json)
+        if self._batches.get(key) not in record["batches"]:  # a newer engine may have replaced all rows of this one, and their batch
             self._batches[key] = batch = secrets.token_hex(4)
             record["batches"][batch] = {"date": provenance.now(), "command": self._command, **environment, "engine": row["engine"], "dtype": row["dtype"]}
             write_atomically(self.json, json.dumps({"table": self.name, **record}, indent=1) + "\n")
@@ -131,7 +140,6 @@ def load_table(name, folder=None):
     if damaged:
         places = "; ".join(f"line {part.line}: {part.reason}" for part in damaged)
         raise ValueError(f"{path} is damaged: {places}. Run the table again: that sets such lines aside and computes their rows anew")
-    tables_read.add(path.resolve())
     frame = pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
     frame = frame.astype(dict.fromkeys(["stop_below", *MEASURED[1:]], float))
     return frame.sort_values(list(Run.__dataclass_fields__), ignore_index=True)

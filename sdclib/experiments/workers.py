@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, ProcessPoolExecutor, wait
 
 from tqdm import tqdm
 
@@ -14,7 +14,7 @@ __all__ = ["RunFailed", "compute_all"]
 
 
 class RunFailed(RuntimeError):
-    """A run ended with an error that is no divergence; the message names the run, ``__cause__`` is the error."""
+    """A run ended with an error that is no divergence: the message names the run. Or a worker process died. ``__cause__`` is the error."""
 
 
 def compute_all(runs, workers, executor, stored):
@@ -50,6 +50,7 @@ def _compute_in(executor, runs, width, stored):
     """Keep at most ``width`` runs in flight."""
     waiting, flying, failure = list(reversed(runs)), {}, None
     try:
+        # BrokenExecutor comes from `submit` or from any future in flight: no run is to blame
         while waiting or flying:
             while waiting and len(flying) < width:
                 run = waiting.pop()
@@ -67,6 +68,11 @@ def _compute_in(executor, runs, width, stored):
                     waiting, flying = [], {other: run for other, run in flying.items() if not other.cancel()}
                 else:
                     yield result
+    except BrokenExecutor as error:
+        raise RunFailed(
+            "a worker process died before its run was finished: out of memory perhaps, or the script that calls execute "
+            'does its work without `if __name__ == "__main__":` (every worker imports the script)'
+        ) from error
     finally:
         for future in flying:
             future.cancel()
@@ -77,6 +83,8 @@ def _compute_in(executor, runs, width, stored):
 def _result(run, function, *arguments):
     try:
         return function(*arguments)
+    except BrokenExecutor:
+        raise
     except Exception as error:
         raise RunFailed(f"{run} (hash {run.hash}) failed: {type(error).__name__}: {error}") from error
 
