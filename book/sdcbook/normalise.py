@@ -23,8 +23,11 @@ _KEPT_METADATA = ("scrapbook", "sdc")  # of an output; the rest is noise of one 
 _PLAIN_MODELS = ("LayoutModel", "DescriptionStyleModel")  # dozens of settings, nearly all null
 
 
-def normalise(nb) -> None:
-    """Make the notebook the same after every execution; changes it in place."""
+def normalise(nb, widgets: bool = True) -> None:
+    """Make the notebook the same after every execution; changes it in place.
+
+    `widgets` only right after an execution: names once given are covered by the stamp.
+    """
     kept = {key: nb.metadata[key] for key in ("sdc", "widgets") if key in nb.metadata}
     nb.metadata = type(nb.metadata)({**kept, "kernelspec": KERNELSPEC, "language_info": LANGUAGE})
     nb.nbformat, nb.nbformat_minor = 4, 5
@@ -36,7 +39,8 @@ def normalise(nb) -> None:
                 given = output.metadata
                 output.metadata = type(given)({k: given[k] for k in _KEPT_METADATA if k in given})
     _name_cells(nb)
-    rename_widgets(nb)
+    if widgets:
+        rename_widgets(nb)
 
 
 def _name_cells(nb) -> None:
@@ -74,9 +78,8 @@ def rename_widgets(nb) -> None:
         if model["model_name"] in _PLAIN_MODELS:
             model["state"] = {k: v for k, v in model["state"].items() if v is not None}
         text = json.dumps(model)
-        for other in references(text):
-            text = text.replace(f"IPY_MODEL_{other}", f"IPY_MODEL_{names[other]}")
-        renamed[names[old]] = json.loads(text)
+        # all at once: in a notebook that was renamed before, one model's new name is another's old one
+        renamed[names[old]] = json.loads(re.sub("(?<=IPY_MODEL_)[0-9a-f]{32}", lambda match: names[match[0]], text))
     whole = {"state": renamed, "version_major": 2, "version_minor": 0}
     nb.metadata["widgets"] = {STATE: whole}
 
