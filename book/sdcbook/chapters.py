@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
 
+from sdcbook import records
 from sdclib._files import write_atomically
 
 FIELDS = ("number", "title", "description", "goals", "minutes", "seconds", "memory_mb", "prerequisites")
@@ -48,3 +51,25 @@ def write(nb, path: Path) -> bool:
         return False
     write_atomically(path, text)
     return True
+
+
+@dataclass
+class Chapter:
+    """A stored chapter and what surrounds it."""
+
+    path: Path
+    root: Path
+    nb: object
+    known: Mapping[str, Mapping] = field(default_factory=dict)  # title and file by number
+
+    @classmethod
+    def load(cls, path: Path, root: Path) -> Chapter:
+        return cls(path, root, read(path), titles(path.parent))
+
+    @property
+    def sdc(self) -> Mapping:
+        return self.nb.metadata.get("sdc", {})
+
+    @property
+    def code(self) -> list:
+        return records.code_cells(self.nb)

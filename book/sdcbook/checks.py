@@ -8,11 +8,9 @@ from __future__ import annotations
 import ast
 import html
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from sdcbook import chapters, header, normalise, records, stamp
+from sdcbook import chapters, checks_numbers, header, normalise, records, stamp
+from sdcbook.chapters import Chapter
 from sdcbook.kernel import HARD
 
 LINES, HIDDEN_LINES = 25, 40  # of a code cell that is shown, and of one that is folded
@@ -20,28 +18,6 @@ _NEEDS_KERNEL = {"interact", "interactive", "interact_manual", "Output", "observ
 _IMG = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 _ALT = re.compile(r"\balt=([\"'])(.*?)\1", re.IGNORECASE | re.DOTALL)
 _ABSOLUTE = re.compile(r"(?:^|[\s\"'(=])(?:/(?:[\w.~-]+/)+[\w.~-]+|[A-Za-z]:\\\w)", re.MULTILINE)
-
-
-@dataclass
-class Chapter:
-    """A stored chapter and what surrounds it."""
-
-    path: Path
-    root: Path
-    nb: object
-    known: Mapping[str, Mapping] = field(default_factory=dict)  # title and file by number
-
-    @classmethod
-    def load(cls, path: Path, root: Path) -> Chapter:
-        return cls(path, root, chapters.read(path), chapters.titles(path.parent))
-
-    @property
-    def sdc(self) -> Mapping:
-        return self.nb.metadata.get("sdc", {})
-
-    @property
-    def code(self) -> list:
-        return records.code_cells(self.nb)
 
 
 def fresh(chapter: Chapter) -> list[str]:
@@ -58,11 +34,11 @@ def executed(chapter: Chapter) -> list[str]:
             wrong.append("a code cell is empty")
         for output in cell.outputs:
             if output.output_type == "error":
-                wrong.append(f"{_start(cell)}: it raised {output.ename}")
+                wrong.append(f"{records.start(cell)}: it raised {output.ename}")
             if output.output_type == "stream" and output.name == "stderr":
-                wrong.append(f"{_start(cell)}: it wrote to stderr: {output.text[:80]!r}")
+                wrong.append(f"{records.start(cell)}: it wrote to stderr: {output.text[:80]!r}")
             if "raises-exception" in cell.metadata.get("tags", []):
-                wrong.append(f"{_start(cell)}: the tag raises-exception is not used here: catch the error and print it")
+                wrong.append(f"{records.start(cell)}: the tag raises-exception is not used here: catch the error and print it")
     return wrong
 
 
@@ -83,7 +59,7 @@ def widgets_without_kernel(chapter: Chapter) -> list[str]:
     for cell in chapter.code:
         tree = records.parse(cell.source)
         used = {getattr(n, "attr", getattr(n, "id", "")) for n in ast.walk(tree) if isinstance(n, ast.Attribute | ast.Name)}
-        wrong += [f"{_start(cell)}: {name} does nothing on a page without a kernel" for name in sorted(used & _NEEDS_KERNEL)]
+        wrong += [f"{records.start(cell)}: {name} does nothing on a page without a kernel" for name in sorted(used & _NEEDS_KERNEL)]
     return wrong
 
 
@@ -94,13 +70,13 @@ def figures(chapter: Chapter) -> list[str]:
         pngs = [o for o in cell.outputs if "image/png" in o.get("data", {})]
         lost = [o for o in cell.outputs if "<Figure size" in o.get("data", {}).get("text/plain", "") and o not in pngs]
         if alt is not None and not pngs:
-            wrong.append(f"{_start(cell)}: it has alt text and its picture is gone")
+            wrong.append(f"{records.start(cell)}: it has alt text and its picture is gone")
         if lost:
-            wrong.append(f"{_start(cell)}: it has a figure's text form and the picture is gone")
+            wrong.append(f"{records.start(cell)}: it has a figure's text form and the picture is gone")
         if len(pngs) > 1:
-            wrong.append(f"{_start(cell)}: {len(pngs)} pictures in one cell, and one alt text for all: one each")
+            wrong.append(f"{records.start(cell)}: {len(pngs)} pictures in one cell, and one alt text for all: one each")
         if pngs:
-            wrong += [f"{_start(cell)}: {why}" for why in bad_alt(alt)]
+            wrong += [f"{records.start(cell)}: {why}" for why in bad_alt(alt)]
     for text in _html_parts(chapter.nb):
         for tag in _IMG.findall(text):
             found = _ALT.search(tag)
@@ -184,7 +160,7 @@ def short_cells(chapter: Chapter) -> list[str]:
         folded = {"hide-input", "hide-cell", "remove-input", "remove-cell"} & set(cell.metadata.get("tags", []))
         lines, most = len(cell.source.splitlines()), HIDDEN_LINES if folded else LINES
         if lines > most:
-            wrong.append(f"{_start(cell)}: {lines} lines of code, at most {most}: move machinery to sdclib")
+            wrong.append(f"{records.start(cell)}: {lines} lines of code, at most {most}: move machinery to sdclib")
     return wrong
 
 
@@ -193,7 +169,7 @@ def no_absolute_paths(chapter: Chapter) -> list[str]:
     for cell in chapter.code:
         texts = [cell.source, *(o.get("text", "") for o in cell.outputs)]
         texts += [o.get("data", {}).get("text/plain", "") for o in cell.outputs]
-        wrong += [f"{_start(cell)}: a path of one machine: {m.group().strip()!r}" for t in texts for m in _ABSOLUTE.finditer(t)]
+        wrong += [f"{records.start(cell)}: a path of one machine: {m.group().strip()!r}" for t in texts for m in _ABSOLUTE.finditer(t)]
     return wrong
 
 
@@ -206,5 +182,19 @@ def _html_parts(nb):
             yield model["state"].get("value", "")
 
 
-def _start(cell) -> str:
-    return f"cell [{cell.execution_count}] {cell.source.splitlines()[0][:50] if cell.source else ''!r}"
+CHECKS = (  # of one chapter by itself; prose_numbers needs the names of the whole book
+    fresh,
+    executed,
+    widget_state,
+    widgets_without_kernel,
+    figures,
+    header_agrees,
+    metadata,
+    exercises,
+    focus_claims,
+    short_cells,
+    no_absolute_paths,
+    checks_numbers.ignored_numbers,
+    checks_numbers.skipped,
+    checks_numbers.measured_text,
+)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from sdcbook import records
-from sdcbook.checks import Chapter, _start
+from sdcbook.chapters import Chapter
 from sdclib.reporting import GLUE_PREFIX, format_record
 
 IGNORED = "nbval-ignore-output"
@@ -32,15 +32,14 @@ def ignored_numbers(chapter: Chapter) -> list[str]:
                     continue  # a claim of fixed words: the same on every machine
                 for token in _NUMBER.findall(line):
                     if token not in labels and not any(_agrees(token, r["value"]) for r in held):
-                        wrong.append(f"{_start(cell)}: nothing holds the number {token} in {line.strip()[:60]!r}")
+                        wrong.append(f"{records.start(cell)}: nothing holds the number {token} in {line.strip()[:60]!r}")
     return wrong
 
 
 def skipped(chapter: Chapter) -> list[str]:
     """No cell is left out of the tests."""
-    return [
-        f"{_start(cell)}: it is skipped by the tests" for cell in chapter.code if "nbval-skip" in cell.metadata.get("tags", []) or "NBVAL_SKIP" in cell.source
-    ]
+    left = [cell for cell in chapter.code if "nbval-skip" in cell.metadata.get("tags", []) or "NBVAL_SKIP" in cell.source]
+    return [f"{records.start(cell)}: it is skipped by the tests" for cell in left]
 
 
 def measured_text(chapter: Chapter) -> list[str]:

@@ -34,6 +34,11 @@ def code_cells(nb) -> list:
     return [cell for cell in nb.cells if cell.cell_type == "code"]
 
 
+def start(cell) -> str:
+    """What a report calls a cell: its number and the beginning of its first line."""
+    return f"cell [{cell.execution_count}] {cell.source.splitlines()[0][:50] if cell.source else ''!r}"
+
+
 def measured(cell) -> list[dict]:
     """The records that one cell's outputs carry."""
     found = [o.get("metadata", {}).get("sdc", {}).get("measured") for o in cell.get("outputs", [])]

@@ -11,30 +11,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PATHS = chapters.find(ROOT / "chapters")
 FIRST_PART = {"01", "02", "03", "04"}
 CLAIM_FOCUS = {"01", "03", "04"}  # the chapters of the first part that train a model and say where it looks
-CHECKS = [
-    checks.fresh,
-    checks.executed,
-    checks.widget_state,
-    checks.widgets_without_kernel,
-    checks.figures,
-    checks.header_agrees,
-    checks.metadata,
-    checks.exercises,
-    checks.focus_claims,
-    checks.short_cells,
-    checks.no_absolute_paths,
-    checks_numbers.ignored_numbers,
-    checks_numbers.skipped,
-    checks_numbers.measured_text,
-]
 
 
 @cache
 def load(path):
-    return checks.Chapter.load(path, ROOT)
+    return chapters.Chapter.load(path, ROOT)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_chapter(path, check):
     wrong = check(load(path))
