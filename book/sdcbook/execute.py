@@ -54,7 +54,7 @@ def refresh(path: Path, root: Path, known: dict, force: bool = False) -> bool:
             cost = execute(nb, path.parent, root)
             print(f"{path.name}: {_say(cost, nb.metadata.sdc)}")
         else:
-            normalise.normalise(nb, widgets=False)
+            normalise.normalise(nb)
     except ValueError as error:
         print(f"{path.name}: {error}", file=sys.stderr)
         return False

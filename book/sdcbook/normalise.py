@@ -1,6 +1,7 @@
 """Take out of an executed notebook what is random or belongs to one machine.
 
-After this, executing an unchanged chapter again on the same machine gives the same file.
+After this, executing an unchanged chapter again on the same machine gives the same file, and
+normalising it again, as after an edit of its text, changes nothing that the stamp covers.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -20,14 +22,12 @@ LANGUAGE = {
     "pygments_lexer": "ipython3",
 }
 _KEPT_METADATA = ("scrapbook", "sdc")  # of an output; the rest is noise of one tool or another
+_ID = re.compile("(?<=IPY_MODEL_)[0-9a-f]{32}")
 _PLAIN_MODELS = ("LayoutModel", "DescriptionStyleModel")  # dozens of settings, nearly all null
 
 
-def normalise(nb, widgets: bool = True) -> None:
-    """Make the notebook the same after every execution; changes it in place.
-
-    `widgets` only right after an execution: names once given are covered by the stamp.
-    """
+def normalise(nb) -> None:
+    """Make the notebook the same after every execution; changes it in place."""
     kept = {key: nb.metadata[key] for key in ("sdc", "widgets") if key in nb.metadata}
     nb.metadata = type(nb.metadata)({**kept, "kernelspec": KERNELSPEC, "language_info": LANGUAGE})
     nb.nbformat, nb.nbformat_minor = 4, 5
@@ -39,8 +39,7 @@ def normalise(nb, widgets: bool = True) -> None:
                 given = output.metadata
                 output.metadata = type(given)({k: given[k] for k in _KEPT_METADATA if k in given})
     _name_cells(nb)
-    if widgets:
-        rename_widgets(nb)
+    rename_widgets(nb)
 
 
 def _name_cells(nb) -> None:
@@ -68,6 +67,7 @@ def rename_widgets(nb) -> None:
     if not order:
         nb.metadata.pop("widgets", None)
         return
+    # a new name says the place in this order and nothing else, so naming again gives the same names
     names = {old: hashlib.sha256(f"widget {i}".encode()).hexdigest()[:32] for i, old in enumerate(order)}
     for view in views(nb):
         # an id without state stays as it is: a check says so
@@ -79,7 +79,7 @@ def rename_widgets(nb) -> None:
             model["state"] = {k: v for k, v in model["state"].items() if v is not None}
         text = json.dumps(model)
         # all at once: in a notebook that was renamed before, one model's new name is another's old one
-        renamed[names[old]] = json.loads(re.sub("(?<=IPY_MODEL_)[0-9a-f]{32}", lambda match: names[match[0]], text))
+        renamed[names[old]] = json.loads(_ID.sub(lambda match: names.get(match[0], match[0]), text))
     whole = {"state": renamed, "version_major": 2, "version_minor": 0}
     nb.metadata["widgets"] = {STATE: whole}
 
@@ -96,14 +96,27 @@ def _reachable(state: dict, shown: list[str]) -> list[str]:
 
     for model_id in shown:
         visit(model_id)
-    # links are referred to by nobody; they are as needed as the two models that they join
-    for model_id, model in state.items():
-        ends = references(json.dumps(model))
-        if model["model_name"] in ("LinkModel", "DirectionalLinkModel") and set(ends) <= set(order):
-            visit(model_id)
+    for model_id in _links(state, order):
+        visit(model_id)
     return list(order)
+
+
+def _links(state: dict, order: Iterable[str]) -> list[str]:
+    """The links between models in `order`: nobody refers to them, and the page needs them.
+
+    They go by the places of what they join, since the order in which a state lists its models
+    is lost in a stored file; two that join the same models go by the rest of their text.
+    """
+    place = {model_id: i for i, model_id in enumerate(order)}
+    found = []
+    for model_id, model in state.items():
+        text = json.dumps(model, sort_keys=True)
+        ends = references(text)
+        if model["model_name"] in ("LinkModel", "DirectionalLinkModel") and place.keys() >= set(ends):
+            found.append(([place[end] for end in ends], _ID.sub("", text), model_id))
+    return [model_id for *_, model_id in sorted(found)]
 
 
 def references(text: str) -> list[str]:
     """The ids that a model's state names, each once, in order."""
-    return list(dict.fromkeys(re.findall(r"IPY_MODEL_([0-9a-f]{32})", text)))
+    return list(dict.fromkeys(_ID.findall(text)))
