@@ -1,6 +1,7 @@
 """Many seeds at once: each as if it had been trained alone."""
 
 import copy
+import inspect
 
 import pytest
 import torch
@@ -62,6 +63,13 @@ def test_each_stops_for_itself():
     histories = [fit(model, DATA, seed=s, stop_below=threshold * (1 + 1e-9), record_every=100, **options) for s, model in enumerate(alone)]
     assert_as_alone(table, together, alone, histories)
     assert table.epochs.nunique() > 1, "for this test to mean something they must stop at different epochs"
+
+
+def test_arguments_and_defaults_are_those_of_fit():
+    one, many = (inspect.signature(function).parameters for function in (fit, fit_many))
+    shared = [name for name in many if name not in ("models", "data", "seeds")]
+    assert [name for name in one if name in many and name != "data"] == shared
+    assert {name: many[name].default for name in shared} == {name: one[name].default for name in shared}
 
 
 def test_same_seed_same_bytes():
