@@ -5,6 +5,8 @@ from contextlib import contextmanager
 import matplotlib as mpl
 from matplotlib.colors import LinearSegmentedColormap
 
+__all__ = ["BACKGROUND", "CLASSES", "FOCUS", "FOUR_WAY", "FOUR_WAY_NAMES", "MARKERS", "WHY", "WHY_NAMES", "enough_colours", "style"]
+
 CLASSES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")  # Okabe and Ito's palette: safe for colour-blind readers
 BACKGROUND = "#8c8c8c"
 FOUR_WAY = {"ftpt": "#009E73", "ffpt": "#D55E00", "ftpf": "#56B4E9", "ffpf": "#bbbbbb"}
@@ -54,5 +56,6 @@ def style():
 
 
 def enough_colours(n_classes):
+    """ValueError if there are more classes than colours."""
     if n_classes > len(CLASSES):
         raise ValueError(f"at most {len(CLASSES)} classes have a colour of their own; got {n_classes}")
