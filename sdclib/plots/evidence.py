@@ -24,7 +24,7 @@ def why_right(diagnosis, ax, *, names=None):
             ax.text(left[row] + values[row] / 2, row, f"{values[row]:.0f}", ha="center", va="center", fontsize=9, color=ink)
         left += values
     ax.set(yticks=range(len(table)), yticklabels=names, xlim=(0, 100), ylim=(len(table) - 0.5, -0.5), xlabel="% of the class")
-    ax.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0), fontsize=9)
+    ax.legend(ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=9)
     return ax
 
 

@@ -15,7 +15,7 @@ def training_frames(model, snapshots, mosaics, *, figsize=(6.8, 3.2), **limits):
         model: the AttentionModel that was trained (averaging at layer 0, on the plane); it is as before afterwards.
         snapshots: the Snapshots that :func:`sdclib.fit` filled.
         mosaics: Mosaics to measure it on.
-        figsize: of a frame, inches. limits: xlim, ylim and others of :func:`sdclib.plots.inside`.
+        figsize: of a frame, inches. limits: xlim, ylim, aspect and others of :func:`sdclib.plots.inside`.
 
     Returns:
         dict with frames (figures), labels and alts, one each a snapshot: ``frame_slider(**training_frames(...), description="Epoch")``.

@@ -64,7 +64,7 @@ def averaged_points(model, mosaics, ax, *, size=4):
     return ax
 
 
-def inside(model, mosaics, axes, *, xlim=None, ylim=None, size=4, n_averages=1000):
+def inside(model, mosaics, axes, *, xlim=None, ylim=None, size=4, n_averages=1000, aspect="equal"):
     """Both halves of a model (averaging at layer 0, on the plane): the focus's scores with the base points, the classifier's regions with the averages.
 
     Args:
@@ -72,6 +72,7 @@ def inside(model, mosaics, axes, *, xlim=None, ylim=None, size=4, n_averages=100
         axes: a pair of matplotlib axes, for the focus and for the classifier.
         xlim, ylim: of both; None = around the base points, where all averages lie too.
         size: of the markers. n_averages: how many mosaics' averages are drawn.
+        aspect: "equal", or "auto" where the points lie in a column.
 
     Returns:
         axes.
@@ -85,8 +86,8 @@ def inside(model, mosaics, axes, *, xlim=None, ylim=None, size=4, n_averages=100
     base_points(mosaics.pool, left, size=size)
     decision_regions(model, right, xlim=xlim, ylim=ylim)
     averaged_points(model, mosaics[:n_averages], right, size=size)
-    left.set(title="focus: darker = higher score", xlim=xlim, ylim=ylim)
-    right.set(title="classifier: what it receives", xlim=xlim, ylim=ylim)
+    left.set(title="focus: darker = higher score", xlim=xlim, ylim=ylim, aspect=aspect)
+    right.set(title="classifier: what it receives", xlim=xlim, ylim=ylim, aspect=aspect)
     return axes
 
 
