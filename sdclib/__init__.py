@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AttentionModel",
+    "Diagnosis",
     "FocusTable",
     "Mosaics",
     "Pool",
@@ -17,6 +18,9 @@ __all__ = [
     "TrainingDiverged",
     "activations",
     "batched",
+    "constructed",
+    "diagnose",
+    "diagnosis",
     "distributions",
     "evaluate",
     "evaluation",
@@ -25,6 +29,7 @@ __all__ = [
     "fit_many",
     "focus_table",
     "intervals",
+    "interventions",
     "make_mosaics",
     "metrics",
     "models",
@@ -39,11 +44,13 @@ __all__ = [
 
 _HOME = {  # names that live in a module; all other names of __all__ are modules
     "AttentionModel": "models",
+    "Diagnosis": "diagnosis",
     "FocusTable": "metrics",
     "Mosaics": "mosaics",
     "Pool": "mosaics",
     "Snapshots": "training",
     "TrainingDiverged": "training",
+    "diagnose": "diagnosis",
     "evaluate": "evaluation",
     "fit": "training",
     "fit_many": "batched",
@@ -54,6 +61,7 @@ _HOME = {  # names that live in a module; all other names of __all__ are modules
 
 if TYPE_CHECKING:  # what an editor or a type checker sees
     from sdclib.batched import fit_many
+    from sdclib.diagnosis import Diagnosis, diagnose
     from sdclib.evaluation import evaluate, predict
     from sdclib.metrics import FocusTable, focus_table
     from sdclib.models import AttentionModel

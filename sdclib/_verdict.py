@@ -1,0 +1,130 @@
+"""The rules of :mod:`sdclib.diagnosis`: from shares and limits to a mode and the reason for it."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+__all__ = ["Evidence", "verdict"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the rules look at: shares in percent, one entry a class where they are tensors (K,).
+
+    n: mosaics. accuracy, chance (of a guess: the largest class), chance_weight (mean of 1/m). looked, absent, read: percent of the class's
+    mosaics that are right, by what made them so; elsewhere = absent + read (absent and read are None without interventions).
+    mass: mean weight of the foreground.
+    """
+
+    n: torch.Tensor
+    accuracy: float
+    chance: float
+    chance_weight: float
+    looked: torch.Tensor
+    elsewhere: torch.Tensor
+    absent: torch.Tensor | None
+    read: torch.Tensor | None
+    mass: torch.Tensor
+
+    @classmethod
+    def gather(cls, right, hit, mass, label, n_classes, real, stays=None):
+        """From one value a mosaic: right, hit, mass and stays in [0, 1] (n,), label (n,), real = segments in the mosaic (n,)."""
+        n = torch.bincount(label, minlength=n_classes)
+
+        def share(values):
+            return 100 * torch.zeros(n_classes, dtype=torch.float64).index_add_(0, label, values.double()) / n.clamp(min=1)
+
+        elsewhere = right * (1 - hit)
+        parts = (None, None) if stays is None else (share(elsewhere * stays), share(elsewhere * (1 - stays)))
+        chance = 100 * float(n.max() / n.sum())
+        return cls(
+            n, 100 * float(right.mean()), chance, float((1 / real).mean()), share(right * hit), share(elsewhere), *parts, share(mass) / 100
+        )
+
+    def per_class(self):
+        """A DataFrame, one row a class."""
+        columns = {"mosaics": self.n, "looked": self.looked}
+        columns |= {"elsewhere": self.elsewhere} if self.absent is None else {"absent": self.absent, "read": self.read}
+        columns |= {"wrong": 100 - self.looked - self.elsewhere, "foreground_mass": self.mass}
+        return pd.DataFrame({name: values.numpy() for name, values in columns.items()}).rename_axis("class")
+
+    def total(self, share):
+        """Of all mosaics, percent."""
+        return float((share * self.n).sum() / self.n.sum())
+
+
+def verdict(evidence, found, limits):
+    """(mode, reason). ``found`` holds what else was measured: "new mosaics", "focused segment alone" (percent), or lacks it."""
+    few = int(evidence.n.argmin())
+    if evidence.n[few] < limits.per_class:
+        return "undetermined", f"Too few mosaics of class {few} for an answer: {int(evidence.n[few])} (wanted {limits.per_class})."
+    if evidence.accuracy < limits.accurate:
+        return "not accurate", f"Right on {evidence.accuracy:.1f} % of the mosaics (wanted {limits.accurate:g})."
+    return _memorising(evidence, found, limits) or _interpretable(evidence, found, limits) or _elsewhere(evidence, limits)
+
+
+def _memorising(evidence, found, limits):
+    if "new mosaics" not in found or evidence.accuracy <= evidence.chance:
+        return None
+    kept = 100 * (found["new mosaics"] - evidence.chance) / (evidence.accuracy - evidence.chance)
+    if kept >= limits.learnt:
+        return None
+    reason = f"Right on {evidence.accuracy:.1f} % of the mosaics, but on {found['new mosaics']:.1f} % of new ones (a constant answer: {evidence.chance:.1f} %)"
+    if kept < limits.memorised:
+        return "memorising", reason + "."
+    return "undetermined", reason + ": it has learnt some of the task and some mosaics by heart."
+
+
+def _interpretable(evidence, found, limits):
+    of_right = 100 * evidence.looked / (evidence.looked + evidence.elsewhere)  # NaN for a class that is never right
+    if (of_right < limits.interpretable).any():
+        return None
+    looked, mass = 100 * evidence.total(evidence.looked) / evidence.accuracy, evidence.total(evidence.mass)
+    reason = f"Of the right predictions {looked:.1f} % looked at the foreground, in every class at least {of_right[~of_right.isnan()].min():.1f} %"
+    enough = found.get("focused segment alone", 100.0)
+    if enough >= limits.sufficient:
+        return "interpretable", reason + "."
+    reason += f"; but the segment looked at alone gives the same prediction in only {enough:.1f} %"
+    if mass < 0.5:
+        return "mixture", f"{reason}, and it has {mass:.2f} of the weight: it is the average that is read."
+    return "undetermined", reason + ", though it has most of the weight."
+
+
+def _elsewhere(evidence, limits):
+    """Right without looking: was the foreground needed?"""
+    total = evidence.total(evidence.elsewhere)
+    reason = f"{total:.1f} % of the mosaics are right though the largest weight is not on the foreground"
+    if evidence.absent is not None:
+        absent = 100 * evidence.total(evidence.absent) / total
+        reason += f"; {absent:.0f} % of these stay right when the foreground is taken away"
+    else:
+        absent, hint = _absent_without_interventions(evidence, limits)
+        reason += f"; {hint}"
+    if absent >= limits.absent:
+        classes = [str(k) for k in range(len(evidence.n)) if evidence.elsewhere[k] > evidence.looked[k]]
+        named = f": class {', '.join(classes)} is what is said when nothing else was found" if classes else ""
+        return "elimination", f"{reason}{named}."
+    if absent > limits.read:
+        return "undetermined", f"{reason}: neither absence nor reading explains most of them."
+    mass = evidence.total(evidence.mass)
+    reason += f". The foreground's mean weight is {mass:.3f} (chance {evidence.chance_weight:.3f})"
+    if mass >= limits.of_chance * evidence.chance_weight:
+        return "mixture", f"{reason}: the classifier reads it off the average."
+    return "looking away", f"{reason}: the classifier reads what little leaks past the focus."
+
+
+def _absent_without_interventions(evidence, limits):
+    """(percent that absence explains at most or surely, hint): absence explains one class at most."""
+    weight = evidence.elsewhere * evidence.n
+    worst = int(weight.argmax())
+    most = 100 * float(weight[worst] / weight.sum())
+    if most <= limits.read:
+        return most, f"at most {most:.0f} % of these, one class, can be right by absence"
+    mass = float(evidence.mass[worst])
+    if most >= limits.absent and mass < 0.01:
+        return most, f"{most:.0f} % of these are of class {worst}, whose foreground has a mean weight of {mass:.4f}, nothing to read"
+    if mass >= limits.of_chance * evidence.chance_weight:
+        return 0.0, f"{most:.0f} % of these are of class {worst}, whose foreground has weight enough to be read"
+    between = (limits.absent + limits.read) / 2
+    return between, f"{most:.0f} % of these are of class {worst}, and without replacing its foreground nothing tells whether it was needed"

@@ -1,0 +1,268 @@
+"""Which error mode is an attention model in? An answer with its evidence, for any model and mosaics whose foreground is known.
+
+A model can be right for several reasons, and the four-way table does not tell them apart. :func:`diagnose` divides the right predictions
+by what made them right:
+
+- *looked*: the largest weight was on the foreground;
+- *absent*: it was not, and the prediction stays right when the foreground is taken away: nothing of it was needed;
+- *read*: it was not, but without the foreground the prediction goes wrong: the classifier got it out of the average.
+"""
+
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+import torch
+
+from sdclib import _checks, interventions, metrics
+from sdclib._verdict import Evidence, verdict
+from sdclib.evaluation import predict
+from sdclib.models import ModelOutput
+from sdclib.mosaics import Mosaics
+
+__all__ = ["MODES", "Diagnosis", "Limits", "diagnose", "diagnose_stored"]
+
+MODES = ("interpretable", "elimination", "mixture", "looking away", "memorising", "not accurate", "undetermined")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where the answers part, each with its reason. All but ``of_chance`` and ``per_class`` are percentages.
+
+    accurate: below this a model is "not accurate". The error modes are about models that one would have trusted.
+    interpretable: so many of the right predictions must have looked at the foreground, in every class. Not 100: clusters overlap, and a
+        mosaic or two on the wrong side of a boundary is no error mode. In every class, because one class of ten that is never looked at
+        costs only 10 % over all.
+    sufficient: so often must the focused segment alone give the prediction of the whole mosaic; else the largest weight is on the
+        foreground but it is the average that is read.
+    memorised, learnt: the share of its accuracy above chance that the model keeps on new mosaics. Below ``memorised`` it has learnt its
+        mosaics by heart; above ``learnt`` it has learnt the task; in between both, and the answer is "undetermined".
+    absent, read: the share of predictions that are right without looking and need no foreground: at least ``absent``: elimination; at most
+        ``read``: the average is read. Every model says something when there is no foreground, so a model that reads two classes off the
+        average with equal ease has 50 here: ``read`` must lie above that.
+    of_chance: the foreground's mean weight over all mosaics, as a multiple of chance, 1/m. Weights that have nothing to do with the
+        foreground give it 1, on average; below this the focus avoids it. Not 1, because such weights scatter.
+    per_class: so many mosaics of every class must there be for an answer.
+    """
+
+    accurate: float = 90.0
+    interpretable: float = 90.0
+    sufficient: float = 80.0
+    memorised: float = 25.0
+    learnt: float = 75.0
+    absent: float = 80.0
+    read: float = 60.0
+    of_chance: float = 0.75
+    per_class: int = 10
+
+    def __post_init__(self):
+        for name, value in asdict(self).items():
+            if name == "per_class":
+                _checks.at_least(name, value, 1)
+            else:
+                _checks.in_range(name, value, 0, float("inf") if name == "of_chance" else 100)
+        for low, high in (("memorised", "learnt"), ("read", "absent")):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} must be at most {high}; got {getattr(self, low):g} and {getattr(self, high):g}")
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """A mode and what speaks for it.
+
+    Attributes:
+        mode: one of ``MODES``.
+        reason: a sentence or two with the numbers that decided.
+        table: FocusTable of the mosaics.
+        per_class: DataFrame, one row a class: mosaics; looked, absent, read (percent of its mosaics that are right, by what made them
+            so; without interventions absent and read are missing and "elsewhere" is their sum); wrong; foreground_mass in [0, 1].
+        confusion: DataFrame (K, K): percent of the mosaics of a class (rows) that are given each label (columns).
+        concentration: dict with the measures of :func:`sdclib.metrics.sparsity` and foreground_mass (chance: what it would be by chance).
+        interventions: Series of percentages, see :func:`diagnose`; empty if only stored outputs were seen.
+        limits: the Limits used.
+    """
+
+    mode: str
+    reason: str
+    table: metrics.FocusTable
+    per_class: pd.DataFrame
+    confusion: pd.DataFrame
+    concentration: dict
+    interventions: pd.Series
+    limits: Limits
+
+    def __str__(self):
+        concentration = self.concentration
+        parts = [
+            f"mode: {self.mode}\n{self.reason}",
+            str(self.table),
+            f"mean weight of the foreground {concentration['foreground_mass']:.3f} (chance {concentration['chance']:.3f}), "
+            f"entropy {concentration['entropy_bits']:.2f} bits, {concentration['n_active']:.1f} weights above 0.01",
+            "what made the predictions right, percent of each class\n" + self.per_class.round(3).to_string(float_format="{:.4g}".format),
+        ]
+        if len(self.interventions):
+            parts.append("interventions, percent\n" + self.interventions.to_string(float_format="{:.1f}".format))
+        return "\n\n".join(parts)
+
+
+def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
+    """Tell which error mode a model is in.
+
+    What it cannot tell: why training led there; whether the model would be in the same mode on other data; which of the unlooked-at
+    segments a prediction was read from; anything of a model that is not accurate. A segment alone, and a mosaic without foreground, are inputs
+    that the model was not trained on: what it does there is evidence, not proof.
+
+    Args:
+        model: an AttentionModel or anything that for ``model(segments, mask=None)`` gives .logits (n, K) and .attention (n, m), m free.
+        mosaics: Mosaics whose foreground is known; those that the model was trained on, or memorising cannot be seen.
+        new: Mosaics that the model has not seen; None = new compositions of the segments of ``mosaics``.
+        draws: how often each random replacement is drawn.
+        seed: of the replacements.
+        limits: Limits; None = the defaults.
+
+    Returns:
+        Diagnosis. Its ``interventions``, in percent: "new mosaics" (accuracy on ``new``), "another foreground" (predictions that follow the
+        class of a foreground put in the place of the old one), "no foreground" (right predictions that stay when a background segment replaces the
+        foreground), "another focused segment" and "another background segment" (the same for the segment with the largest weight and for a
+        background segment without it), "foreground alone" (accuracy), "focused segment alone" (same prediction as for the mosaic).
+
+    Raises:
+        ValueError, TypeError: foreground unknown, no mosaic, one segment only, fewer than two classes, outputs of the wrong shape, limits out of range.
+
+    Source: modes after Pandey et al. (2022); the division by interventions and the limits are this project's.
+    """
+    limits = _limits(limits)
+    draws, seed = _checks.at_least("draws", draws, 1), _checks.at_least("seed", seed, 0)
+    mosaics = _measurable("mosaics", mosaics)
+    if new is not None:
+        _measurable("new", new, mosaics.n_classes)
+    output = predict(model, mosaics)
+    right = metrics.prediction_hit(output.logits, mosaics.label).double()
+    focused = _focused(output.attention, seed)
+
+    def hits(intervention, which=mosaics, repeats=draws):
+        """(n,): how often the prediction is right after an intervention that takes a seed."""
+        changed = (intervention(which, seed + draw) for draw in range(repeats))
+        return torch.stack([metrics.prediction_hit(predict(model, part).logits, part.label).double() for part in changed]).mean(0)
+
+    stays = hits(interventions.without_foreground)
+    other, has_other = _other_background(mosaics, focused, seed)
+    single = predict(model, interventions.alone(mosaics, focused)).logits
+    found = {
+        "new mosaics": (hits(interventions.recompose) if new is None else hits(lambda *_: new, repeats=1)).mean(),
+        "another foreground": hits(interventions.swap_foreground).mean(),
+        "no foreground": _mean(stays, right),
+        "another focused segment": _mean(hits(lambda which, s: interventions.with_background(which, focused, s)), right),
+        "another background segment": float("nan"),
+        "foreground alone": hits(lambda which, _: interventions.alone(which, which.foreground), repeats=1).mean(),
+        "focused segment alone": (single.argmax(1) == output.logits.argmax(1)).double().mean(),
+    }
+    if has_other.any():  # with two segments a model that looks at the background leaves none that it does not look at
+        which = mosaics[has_other]
+        found["another background segment"] = _mean(
+            hits(lambda part, s: interventions.with_background(part, other[has_other], s), which), right[has_other]
+        )
+    return _diagnosis(output, mosaics, {name: 100 * float(value) for name, value in found.items()}, limits, stays)
+
+
+def diagnose_stored(attention, logits, label, foreground, *, mask=None, new_logits=None, new_label=None, limits=None):
+    """What attention and logits that were stored somewhere tell, without the model.
+
+    Nothing can be replaced here, so what made an unlooked-at class right is inferred. Without its foreground a mosaic does not know its
+    class, so absence explains at most one class: where two or more are right without looking, most of that is read. Where it is one class,
+    it counts as absent if its foreground has less than 0.01 of the weight (practically nothing to read), as read if it has
+    ``limits.of_chance`` times chance or more, and in between the answer is "undetermined", where :func:`diagnose` would replace the
+    foreground. Memorising is seen only if ``new_logits`` are given.
+
+    Args:
+        attention: (n, m) weights. logits: (n, K). label: (n,) in 0 ... K-1. foreground: (n,) in 0 ... m-1. mask: (n, m) or None.
+        new_logits, new_label: (n', K) and (n',), of mosaics that the model was not trained on; both or neither.
+        limits: Limits; None = the defaults.
+
+    Returns:
+        Diagnosis.
+
+    Raises:
+        ValueError, TypeError: as :func:`sdclib.metrics.focus_table`; one segment only; one of ``new_logits`` and ``new_label`` without the other.
+    """
+    limits = _limits(limits)
+    metrics.focus_table(attention, logits, label, foreground, mask)  # all the checks of shapes, types and ranges
+    if (new_logits is None) != (new_label is None):
+        raise ValueError("new_logits and new_label belong together; got only one of them")
+    n, m = attention.shape
+    # nothing looks at the segments of these mosaics: they only say which label, foreground and mask go together
+    mosaics = Mosaics.from_segments(torch.zeros(n, m, 1), label, foreground, mask=mask, n_classes=logits.shape[1])
+    found = {}
+    if new_logits is not None:
+        if new_logits.shape[1:] != logits.shape[1:]:
+            raise ValueError(f"new_logits must have {logits.shape[1]} classes, as logits; got shape {tuple(new_logits.shape)}")
+        found["new mosaics"] = 100 * float(metrics.prediction_hit(new_logits, new_label).double().mean())
+    return _diagnosis(ModelOutput(logits.cpu(), attention.cpu(), None), _measurable("attention", mosaics), found, limits, stays=None)
+
+
+def _diagnosis(output, mosaics, found, limits, stays):
+    attention, logits, label, mask = output.attention, output.logits, mosaics.label, mosaics.mask
+    right, hit = (
+        values.double().cpu() for values in (metrics.prediction_hit(logits, label), metrics.focus_hit(attention, mosaics.foreground, mask))
+    )
+    mass = metrics.foreground_mass(attention, mosaics.foreground, mask).double().cpu()
+    real = torch.full((mosaics.n,), float(mosaics.m)) if mask is None else mask.sum(1).double().cpu()
+    evidence = Evidence.gather(right, hit, mass, label.cpu(), mosaics.n_classes, real, None if stays is None else stays.cpu())
+    mode, reason = verdict(evidence, found, limits)
+    return Diagnosis(
+        mode=mode,
+        reason=reason,
+        table=metrics.focus_table(attention, logits, label, mosaics.foreground, mask),
+        per_class=evidence.per_class(),
+        confusion=_confusion(logits, label),
+        concentration={"foreground_mass": float(mass.mean()), "chance": evidence.chance_weight, **metrics.sparsity(attention, mask)},
+        interventions=pd.Series(found, dtype=float, name="percent"),
+        limits=limits,
+    )
+
+
+def _measurable(name, mosaics, n_classes=None):
+    """Mosaics that can be diagnosed, or TypeError/ValueError."""
+    _checks.instance(name, mosaics, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
+    if mosaics.n < 1:
+        raise ValueError(f"{name} must hold at least one mosaic; got none")
+    if mosaics.foreground is None:
+        raise ValueError(f"{name} must have a known foreground, or nothing says where the model should have looked; got foreground=None")
+    if mosaics.m < 2:
+        raise ValueError(f"{name} must have two segments or more, or there is nowhere else to look; got m = {mosaics.m}")
+    if n_classes is not None and mosaics.n_classes != n_classes:
+        raise ValueError(f"{name} must have the {n_classes} classes of mosaics; got {mosaics.n_classes}")
+    return mosaics
+
+
+def _limits(limits):
+    return Limits() if limits is None else _checks.instance("limits", limits, Limits)
+
+
+def _focused(attention, seed):
+    """The place of the largest weight, one of them at random in a tie: (n,)."""
+    rng = _checks.generator(seed, "intervene")
+    tie = torch.from_numpy(rng.random(attention.shape)).to(attention.device)
+    return torch.where(attention == attention.amax(1, keepdim=True), tie, -1.0).argmax(1)
+
+
+def _other_background(mosaics, focused, seed):
+    """(place of a background segment that is not looked at (n,), whether there is one (n,))."""
+    rng = _checks.generator(seed, "intervene")
+    order = torch.from_numpy(rng.random(mosaics.index.shape)).to(mosaics.index.device)
+    if mosaics.mask is not None:
+        order = order.masked_fill(~mosaics.mask, -1.0)
+    for taken in (mosaics.foreground, focused):
+        order = order.scatter(1, taken[:, None], -1.0)
+    return order.argmax(1), order.amax(1) >= 0
+
+
+def _mean(values, weight):
+    """Mean of the values with weights (NaN if all are 0)."""
+    return (values * weight).sum() / weight.sum()
+
+
+def _confusion(logits, label):
+    n_classes = logits.shape[1]
+    counts = torch.bincount(label * n_classes + logits.argmax(1), minlength=n_classes**2).view(n_classes, n_classes).double().cpu()
+    share = 100 * counts / counts.sum(1, keepdim=True)
+    return pd.DataFrame(share.numpy()).rename_axis("class").rename_axis("predicted", axis=1)
