@@ -149,7 +149,7 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
     single = predict(model, interventions.alone(mosaics, focused)).logits
     found = {
         "new mosaics": (hits(interventions.recompose) if new is None else hits(lambda *_: new, repeats=1)).mean(),
-        "another foreground": hits(interventions.swap_foreground).mean(),
+        "another foreground": hits(interventions.swap_foreground).mean() if len(mosaics.label.unique()) > 1 else float("nan"),
         "no foreground": _mean(stays, right),
         "another focused segment": _mean(hits(lambda which, s: interventions.with_background(which, focused, s)), right),
         "another background segment": float("nan"),

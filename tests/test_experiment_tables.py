@@ -20,7 +20,7 @@ def rows(measured=(), count=3, **settings):
     for seed in range(count):
         run = Run(**DATASET1 | settings, seed=seed)
         made_up = dict.fromkeys(MEASURED, 80.0 + 10 * seed) | {"stopped_at": 100}
-        made.append(run.as_dict() | {"hash": run.hash, "engine": 1, "error": "", "seconds": 1.0} | made_up | dict(measured))
+        made.append(run.as_dict() | {"hash": run.hash, "engine": 1, "mode": "mixture", "error": "", "seconds": 1.0} | made_up | dict(measured))
     return made
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sdclib.diagnosis import MODES
 from sdclib.experiments import TABLES, Run, load_table
 from sdclib.experiments.computing import ENGINE, compute
 from sdclib.experiments.rows import MEASURED
@@ -13,7 +14,7 @@ from sdclib.experiments.rows import MEASURED
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 NAMES = sorted(path.stem for path in RESULTS.glob("*.csv"))  # a table may be incomplete: it is computed row by row
 SECONDS = 15  # a run that took longer is not repeated here
-PER_CENT = ("_accuracy", "_ftpt", "_ffpt", "_ftpf", "_ffpf", "_majority")
+PER_CENT = ("_accuracy", "_ftpt", "_ffpt", "_ftpf", "_ffpf", "_majority", "_absent", "_read")
 
 
 @pytest.fixture(params=NAMES)
@@ -56,6 +57,8 @@ def test_measures_are_what_they_can_be(stored):
         four = trained[[f"{split}_{name}" for name in ("ftpt", "ffpt", "ftpf", "ffpf")]]
         assert four.min(axis=None) >= 0 and (four.sum(axis=1) - 100).abs().max() < 1e-6
         assert (four.iloc[:, :2].sum(axis=1) - trained[f"{split}_accuracy"]).abs().max() < 1e-4
+    elsewhere = trained.right_absent + trained.right_read
+    assert set(trained["mode"]) <= set(MODES) and (elsewhere - trained.train_ffpt).abs().max() < 1e-4
 
 
 def test_nothing_was_set_aside():
@@ -66,7 +69,7 @@ def test_nothing_was_set_aside():
 def test_the_cheapest_row_is_what_is_computed_today(name):
     row = cheapest(name)
     again, _ = compute(Run.from_row(row))
-    assert again["hash"] == row.hash and again["error"] == ""
+    assert again["hash"] == row.hash and again["error"] == "" and again["mode"] == row["mode"]
     # Another processor rounds otherwise, and training carries that on: 1 point of the per cent, 5 % of what is no share.
     slack = {key: 1.0 if key.endswith(PER_CENT) else 0.02 + 0.05 * abs(row[key]) for key in MEASURED}
     near = {key: abs(again[key] - row[key]) <= slack[key] for key in MEASURED}

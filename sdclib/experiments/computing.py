@@ -5,6 +5,7 @@ import time
 import torch
 
 from sdclib import distributions, evaluation, models
+from sdclib.diagnosis import diagnose
 from sdclib.experiments import provenance
 from sdclib.experiments.rows import MEASURED, SPLITS
 from sdclib.mosaics import make_mosaics
@@ -20,15 +21,17 @@ def compute(run):
 
     Returns:
         (row, environment of this process). The row has the run's fields, ``hash``, ``engine``, the measures of :func:`sdclib.evaluate`
-        under the prefixes ``train_``, ``recomposed_`` and ``fresh_``, ``stopped_at`` (the last epoch trained), ``seconds`` of processor time, and ``error``:
-        "" or, if training diverged, what was raised; then the measures are None.
+        under the prefixes ``train_``, ``recomposed_`` and ``fresh_``, ``stopped_at`` (the last epoch trained), ``mode`` and, in
+        percent of the training mosaics, ``right_absent`` and ``right_read`` of :func:`sdclib.diagnose` ("" and None for m = 1, where there is
+        nowhere else to look), ``seconds`` of processor time, and ``error``: "" or, if training diverged, what was raised; then mode is "" and
+        the measures are None.
     """
     torch.set_num_threads(1)
     start = time.thread_time()  # of this thread alone: what else the machine does meanwhile does not count
     try:
         measured = _train_and_measure(run) | {"error": ""}
     except TrainingDiverged as error:
-        measured = dict.fromkeys(MEASURED) | {"error": " ".join(f"{type(error).__name__}: {error}".split())}
+        measured = dict.fromkeys(MEASURED) | {"mode": "", "error": " ".join(f"{type(error).__name__}: {error}".split())}
     seconds = round(time.thread_time() - start, 3)
     return run.as_dict() | {"hash": run.hash, "engine": ENGINE} | measured | {"seconds": seconds}, provenance.environment()
 
@@ -46,4 +49,12 @@ def _train_and_measure(run):
     for split, part in mosaics.items():
         for name, value in evaluation.evaluate(model, part, entropy_weight=run.entropy_weight).items():
             measured[f"{split}_{name}"] = value
-    return measured
+    return measured | _diagnosed(model, data)
+
+
+def _diagnosed(model, data):
+    if data.m < 2:
+        return {"mode": "", "right_absent": None, "right_read": None}
+    found = diagnose(model, data)
+    share = found.per_class.mosaics / found.per_class.mosaics.sum()
+    return {"mode": found.mode, **{f"right_{why}": float((share * found.per_class[why]).sum()) for why in ("absent", "read")}}

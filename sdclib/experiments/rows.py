@@ -12,12 +12,12 @@ from sdclib.experiments.runs import Run
 __all__ = ["COLUMNS", "HEADER", "MEASURED", "SPLITS", "Damage", "parse", "to_line"]
 
 SPLITS = ("train", "recomposed", "fresh")
-MEASURED = ("stopped_at", *(f"{split}_{name}" for split in SPLITS for name in ("loss", *MEASURES)))
+MEASURED = ("stopped_at", *(f"{split}_{name}" for split in SPLITS for name in ("loss", *MEASURES)), "right_absent", "right_read")
 
 # Column -> type, in the order of the file. "check" is the checksum of the line before it.
 _TYPES = {field.name: field.type if field.type in (int, str) else float for field in fields(Run)}
 _TYPES |= {"hash": str, "engine": int, "batch": str}
-_TYPES |= {name: int if name == "stopped_at" else float for name in MEASURED} | {"seconds": float, "error": str}
+_TYPES |= {name: int if name == "stopped_at" else float for name in MEASURED} | {"mode": str, "seconds": float, "error": str}
 COLUMNS = tuple(_TYPES)
 HEADER = ",".join((*COLUMNS, "check"))
 _OPTIONAL = {"stop_below", *MEASURED}  # empty = None
