@@ -35,7 +35,7 @@ def mosaic(segments, ax, *, attention=None, foreground=None, columns=None, cmap=
         if weight > 0.005:
             ax.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=CLASSES[0], linewidth=0.8 + 3.2 * weight))
         if attention is not None:
-            ax.text(x + width / 2, y + height + 0.15, f"{100 * weight:.0f} %", ha="center", va="top", fontsize=7, color="#333333")
+            ax.text(x + width / 2, y + height + 0.35, f"{100 * weight:.0f} %", ha="center", va="top", fontsize=7, color="#333333")
         if place == foreground:
             corner = [(x, y), (x + 0.32 * width, y), (x, y + 0.32 * height)]
             ax.add_patch(mpl.patches.Polygon(corner, facecolor=CLASSES[1], edgecolor="white", linewidth=0.6))
