@@ -12,9 +12,9 @@ __all__ = ["Evidence", "verdict"]
 class Evidence:
     """What the rules look at: shares in percent, one entry a class where they are tensors (K,).
 
-    n: mosaics. accuracy, chance (of a guess: the largest class), chance_weight (mean of 1/m). looked, absent, read: percent of the class's
-    mosaics that are right, by what made them so; elsewhere = absent + read (absent and read are None without interventions).
-    mass: mean weight of the foreground.
+    n: mosaics. accuracy, chance (of a guess: the largest class), chance_weight (mean of 1 / real segments). looked, absent, read: percent
+    of the class's mosaics that are right, by what made them so; elsewhere = absent + read (absent and read are None without
+    interventions). mass: mean weight of the foreground; mass_elsewhere: over all mosaics that are right without looking (NaN: none).
     """
 
     n: torch.Tensor
@@ -26,6 +26,7 @@ class Evidence:
     absent: torch.Tensor | None
     read: torch.Tensor | None
     mass: torch.Tensor
+    mass_elsewhere: float
 
     @classmethod
     def gather(cls, right, hit, mass, label, n_classes, real, stays=None):
@@ -36,10 +37,17 @@ class Evidence:
             return 100 * torch.zeros(n_classes, dtype=torch.float64).index_add_(0, label, values.double()) / n.clamp(min=1)
 
         elsewhere = right * (1 - hit)
-        parts = (None, None) if stays is None else (share(elsewhere * stays), share(elsewhere * (1 - stays)))
-        chance = 100 * float(n.max() / n.sum())
         return cls(
-            n, 100 * float(right.mean()), chance, float((1 / real).mean()), share(right * hit), share(elsewhere), *parts, share(mass) / 100
+            n=n,
+            accuracy=100 * float(right.mean()),
+            chance=100 * float(n.max() / n.sum()),
+            chance_weight=float((1 / real.double()).mean()),
+            looked=share(right * hit),
+            elsewhere=share(elsewhere),
+            absent=None if stays is None else share(elsewhere * stays),
+            read=None if stays is None else share(elsewhere * (1 - stays)),
+            mass=share(mass) / 100,
+            mass_elsewhere=float((mass * elsewhere).sum() / elsewhere.sum()),
         )
 
     def per_class(self):
@@ -61,7 +69,7 @@ def verdict(evidence, found, limits):
         return "undetermined", f"Too few mosaics of class {few} for an answer: {int(evidence.n[few])} (wanted {limits.per_class})."
     if evidence.accuracy < limits.accurate:
         return "not accurate", f"Right on {evidence.accuracy:.1f} % of the mosaics (wanted {limits.accurate:g})."
-    return _memorising(evidence, found, limits) or _interpretable(evidence, found, limits) or _elsewhere(evidence, limits)
+    return _memorising(evidence, found, limits) or _interpretable(evidence, found, limits) or _elsewhere(evidence, found, limits)
 
 
 def _memorising(evidence, found, limits):
@@ -86,45 +94,48 @@ def _interpretable(evidence, found, limits):
     if enough >= limits.sufficient:
         return "interpretable", reason + "."
     reason += f"; but the segment looked at alone gives the same prediction in only {enough:.1f} %"
-    if mass < 0.5:
+    if mass < limits.majority:
         return "mixture", f"{reason}, and it has {mass:.2f} of the weight: it is the average that is read."
     return "undetermined", reason + ", though it has most of the weight."
 
 
-def _elsewhere(evidence, limits):
-    """Right without looking: was the foreground needed?"""
-    total = evidence.total(evidence.elsewhere)
-    reason = f"{total:.1f} % of the mosaics are right though the largest weight is not on the foreground"
+def _elsewhere(evidence, found, limits):
+    """Right without looking: was the foreground needed? Every class counts the same here, as absence can be the name of one only:
+    in mosaics that are nearly all of one class, most of what any model reads would pass for its absence.
+    """
+    reason = f"{evidence.total(evidence.elsewhere):.1f} % of the mosaics are right though the largest weight is not on the foreground; "
     if evidence.absent is not None:
-        absent = 100 * evidence.total(evidence.absent) / total
-        reason += f"; {absent:.0f} % of these stay right when the foreground is taken away"
+        absent = 100 * float(evidence.absent.sum() / evidence.elsewhere.sum())
+        reason += f"{absent:.0f} % of these, over classes alike, stay right when the foreground is taken away"
+        needed = "elimination" if absent >= limits.absent else "read" if absent <= limits.read else None
     else:
-        absent, hint = _absent_without_interventions(evidence, limits)
-        reason += f"; {hint}"
-    if absent >= limits.absent:
+        needed, why = _without_interventions(evidence, limits)
+        reason += why
+    if needed is None:
+        return "undetermined", f"{reason}: neither absence nor reading is shown to explain them."
+    if needed == "elimination":
         classes = [str(k) for k in range(len(evidence.n)) if evidence.elsewhere[k] > evidence.looked[k]]
         named = f": class {', '.join(classes)} is what is said when nothing else was found" if classes else ""
         return "elimination", f"{reason}{named}."
-    if absent > limits.read:
-        return "undetermined", f"{reason}: neither absence nor reading explains most of them."
     mass = evidence.total(evidence.mass)
-    reason += f". The foreground's mean weight is {mass:.3f} (chance {evidence.chance_weight:.3f})"
+    reason += f". The foreground's mean weight is {mass:.3f}, and {evidence.mass_elsewhere:.3f} in these (chance {evidence.chance_weight:.3f})"
+    by_heart = "" if "new mosaics" in found else " (unless it knows these mosaics by heart: only new ones would tell)"
     if mass >= limits.of_chance * evidence.chance_weight:
-        return "mixture", f"{reason}: the classifier reads it off the average."
-    return "looking away", f"{reason}: the classifier reads what little leaks past the focus."
+        return "mixture", f"{reason}: the classifier reads it off the average{by_heart}."
+    return "looking away", f"{reason}: the classifier reads what little leaks past the focus{by_heart}."
 
 
-def _absent_without_interventions(evidence, limits):
-    """(percent that absence explains at most or surely, hint): absence explains one class at most."""
-    weight = evidence.elsewhere * evidence.n
-    worst = int(weight.argmax())
-    most = 100 * float(weight[worst] / weight.sum())
+def _without_interventions(evidence, limits):
+    """("elimination", "read" or None, why). A mosaic without foreground does not know its class, so whatever is said of such mosaics
+    is right for 100 % of one class, or 60 % of one and 40 % of another: the shares that absence explains sum to 100 at most.
+    """
+    most = 100 * min(1.0, 100 / float(evidence.elsewhere.sum()))
+    mass, chance = evidence.mass_elsewhere, evidence.chance_weight
+    weight = f"there the foreground has a mean weight of {mass:.4f} (chance {chance:.3f})"
     if most <= limits.read:
-        return most, f"at most {most:.0f} % of these, one class, can be right by absence"
-    mass = float(evidence.mass[worst])
-    if most >= limits.absent and mass < 0.01:
-        return most, f"{most:.0f} % of these are of class {worst}, whose foreground has a mean weight of {mass:.4f}, nothing to read"
-    if mass >= limits.of_chance * evidence.chance_weight:
-        return 0.0, f"{most:.0f} % of these are of class {worst}, whose foreground has weight enough to be read"
-    between = (limits.absent + limits.read) / 2
-    return between, f"{most:.0f} % of these are of class {worst}, and without replacing its foreground nothing tells whether it was needed"
+        return "read", f"at most {most:.0f} % of these, over classes alike, can be right by absence"
+    if most >= limits.absent and mass < limits.leak:
+        return "elimination", f"absence can explain {most:.0f} % of these, and {weight}, nothing to read"
+    if mass >= limits.of_chance * chance:
+        return "read", f"{weight}, enough to be read"
+    return None, f"absence can explain {most:.0f} % of these; {weight}, and without replacing it nothing tells whether it was needed"

@@ -16,7 +16,7 @@ from sdclib import _checks
 from sdclib.diagnosis import MODES
 from sdclib.distributions import Gaussians
 from sdclib.models import AttentionModel
-from sdclib.mosaics import Mosaics, make_mosaics
+from sdclib.mosaics import Mosaics, Pool, make_mosaics
 
 __all__ = ["CONSTRUCTED", "Case", "draw", "lookup"]
 
@@ -69,7 +69,7 @@ def draw(mode, seed=0):
         seed: 0 or more; sizes and geometry depend on it alone, the weights on the mode too.
 
     Returns:
-        Case with an AttentionModel (float64, averaging at layer 0) and 200 to 400 mosaics per class (30 to 60 for "memorising").
+        Case with an AttentionModel (float64, averaging at layer 0) and 200 to 400 mosaics per class on average (30 to 60 for "memorising").
 
     Raises:
         ValueError: unknown mode.
@@ -81,9 +81,10 @@ def draw(mode, seed=0):
     rng = _checks.generator(seed, "construct")
     world, by_heart = _World.draw(rng), mode == "memorising"
     n = world.k * int(rng.integers(30, 61) if by_heart else rng.integers(200, 401))
-    # what is learnt by heart must differ from mosaic to mosaic: wide clusters, of many base points
-    base = world.base(spread=0.3, per_component=5000) if by_heart else world.base(spread=float(rng.uniform(1e-4, 1e-3)), per_component=200)
+    base = Gaussians(world.centres, float(rng.uniform(1e-4, 1e-3)), n_classes=world.k, per_component=200, name="constructed")
     mosaics = make_mosaics(base, n=n, m=world.m, seed=seed, dtype=torch.float64)
+    if by_heart:  # what is learnt by heart must differ from mosaic to mosaic
+        mosaics = _no_segment_twice(mosaics, world.centres, 0.3, rng)
     background = rng.uniform(0, 1.5) * rng.uniform(size=len(world.centres) - world.k)
     foreground, classifier = _BUILD[mode](world, background, rng)
     focus = lookup(world.centres, np.concatenate([foreground, background])[:, None], sharpness=40.0)
@@ -115,9 +116,6 @@ class _World:
         centres = rest + origin
         centres[:k] += mark
         return cls(k, m, centres, mark, origin)
-
-    def base(self, spread, per_component):
-        return Gaussians(self.centres, spread, n_classes=self.k, per_component=per_component, name="constructed")
 
     def read_mark(self, mark=None, bias=None):
         """The classifier mark_k . (z - origin) + bias_k: right whatever weight the foreground has, if there is no bias."""
@@ -178,6 +176,14 @@ _BUILD = {
 }
 
 
+def _no_segment_twice(mosaics, centres, spread, rng):
+    """Mosaics of the same components, labels and places, every segment a point of its own around its centre."""
+    component = mosaics.component.flatten()
+    points = centres[component.numpy()] + spread * rng.normal(size=(len(component), centres.shape[1]))
+    pool = Pool(torch.from_numpy(points), component, mosaics.n_classes)
+    return Mosaics(pool, torch.arange(len(component)).view(mosaics.n, mosaics.m), mosaics.label, mosaics.foreground)
+
+
 def _by_heart(model, mosaics):
     """A classifier that gives every average the label of the nearest average among those of the mosaics."""
     with torch.no_grad():
@@ -188,7 +194,7 @@ def _by_heart(model, mosaics):
 
 
 def _apart(rng, n, d, on_sphere=False):
-    """n random points in R^d, (n, d), no two closer than 0.6 times what fits n points comfortably: on the unit sphere or in a cube around 0."""
+    """n random points in R^d, (n, d): on the unit sphere and no two closer than 0.6, or in a cube of volume 2^d n and no two closer than 0.5."""
     least = 0.6 if on_sphere else 0.5
     while True:
         points = rng.normal(size=(n, d)) if on_sphere else rng.uniform(-1, 1, (n, d)) * n ** (1 / d)

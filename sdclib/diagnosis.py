@@ -8,7 +8,7 @@ by what made them right:
 - *read*: it was not, but without the foreground the prediction goes wrong: the classifier got it out of the average.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
@@ -26,7 +26,7 @@ MODES = ("interpretable", "elimination", "mixture", "looking away", "memorising"
 
 @dataclass(frozen=True)
 class Limits:
-    """Where the answers part, each with its reason. All but ``of_chance`` and ``per_class`` are percentages.
+    """Where the answers part, each with its reason. All but the last four are percentages.
 
     accurate: below this a model is "not accurate". The error modes are about models that one would have trusted.
     interpretable: so many of the right predictions must have looked at the foreground, in every class. Not 100: clusters overlap, and a
@@ -36,11 +36,16 @@ class Limits:
         foreground but it is the average that is read.
     memorised, learnt: the share of its accuracy above chance that the model keeps on new mosaics. Below ``memorised`` it has learnt its
         mosaics by heart; above ``learnt`` it has learnt the task; in between both, and the answer is "undetermined".
-    absent, read: the share of predictions that are right without looking and need no foreground: at least ``absent``: elimination; at most
-        ``read``: the average is read. Every model says something when there is no foreground, so a model that reads two classes off the
-        average with equal ease has 50 here: ``read`` must lie above that.
+    absent, read: the share of predictions that are right without looking and need no foreground (every class counted alike): at least
+        ``absent``: elimination; at most ``read``: the average is read. Every model says something when there is no foreground, so a model
+        that reads two classes off the average with equal ease has 50 here: ``read`` must lie above that.
     of_chance: the foreground's mean weight over all mosaics, as a multiple of chance, 1/m. Weights that have nothing to do with the
-        foreground give it 1, on average; below this the focus avoids it. Not 1, because such weights scatter.
+        foreground give it 1, on average; below this the focus avoids it. Not 1: a network that was never trained also prefers some
+        clusters to others. A model that looks at some classes and away from others is judged by both together.
+    majority: the weight above which the foreground outweighs all other segments together. A foreground that is looked at with less, and
+        does not suffice alone, is read off the average.
+    leak: a foreground weight, in [0, 1], below which nothing is left to read: what the measures of sparsity do not count as active either.
+        It decides only where nothing can be replaced (:func:`diagnose_stored`).
     per_class: so many mosaics of every class must there be for an answer.
     """
 
@@ -52,14 +57,18 @@ class Limits:
     absent: float = 80.0
     read: float = 60.0
     of_chance: float = 0.75
+    majority: float = 0.5
+    leak: float = 0.01
     per_class: int = 10
 
     def __post_init__(self):
-        for name, value in asdict(self).items():
-            if name == "per_class":
-                _checks.at_least(name, value, 1)
-            else:
-                _checks.in_range(name, value, 0, float("inf") if name == "of_chance" else 100)
+        _checks.at_least("per_class", self.per_class, 1)
+        _checks.in_range("accurate", self.accurate, 0, 100, include_low=False)  # of what is never right nobody can ask why
+        _checks.in_range("of_chance", self.of_chance, 0, float("inf"), include_high=False)
+        for name in ("interpretable", "sufficient", "memorised", "learnt", "absent", "read"):
+            _checks.in_range(name, getattr(self, name), 0, 100)
+        for name in ("majority", "leak"):
+            _checks.in_range(name, getattr(self, name), 0, 1)
         for low, high in (("memorised", "learnt"), ("read", "absent")):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must be at most {high}; got {getattr(self, low):g} and {getattr(self, high):g}")
@@ -75,7 +84,8 @@ class Diagnosis:
         table: FocusTable of the mosaics.
         per_class: DataFrame, one row a class: mosaics; looked, absent, read (percent of its mosaics that are right, by what made them
             so; without interventions absent and read are missing and "elsewhere" is their sum); wrong; foreground_mass in [0, 1].
-        confusion: DataFrame (K, K): percent of the mosaics of a class (rows) that are given each label (columns).
+        confusion: DataFrame (K, K): percent of the mosaics of a class (rows) that are given each label (columns); labels with equal logits
+            share a mosaic. NaN in the row of a class that has no mosaics.
         concentration: dict with the measures of :func:`sdclib.metrics.sparsity` and foreground_mass (chance: what it would be by chance).
         interventions: Series of percentages, see :func:`diagnose`; empty if only stored outputs were seen.
         limits: the Limits used.
@@ -114,19 +124,21 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
     Args:
         model: an AttentionModel or anything that for ``model(segments, mask=None)`` gives .logits (n, K) and .attention (n, m), m free.
         mosaics: Mosaics whose foreground is known; those that the model was trained on, or memorising cannot be seen.
-        new: Mosaics that the model has not seen; None = new compositions of the segments of ``mosaics``.
+        new: Mosaics that the model has not seen (their foreground need not be known); None = new compositions of the segments of ``mosaics``.
         draws: how often each random replacement is drawn.
-        seed: of the replacements.
+        seed: of the replacements; other seeds draw others.
         limits: Limits; None = the defaults.
 
     Returns:
         Diagnosis. Its ``interventions``, in percent: "new mosaics" (accuracy on ``new``), "another foreground" (predictions that follow the
         class of a foreground put in the place of the old one), "no foreground" (right predictions that stay when a background segment replaces the
         foreground), "another focused segment" and "another background segment" (the same for the segment with the largest weight and for a
-        background segment without it), "foreground alone" (accuracy), "focused segment alone" (same prediction as for the mosaic).
+        background segment without it), "foreground alone" (accuracy), "focused segment alone" (same prediction as for the mosaic). NaN
+        where there is nothing to replace, or nothing was right.
 
     Raises:
-        ValueError, TypeError: foreground unknown, no mosaic, one segment only, fewer than two classes, outputs of the wrong shape, limits out of range.
+        ValueError, TypeError: foreground unknown, no mosaic, one segment only, ``new`` of other classes or segments, outputs of the wrong
+            shape or that are no weights, limits out of range.
 
     Source: modes after Pandey et al. (2022); the division by interventions and the limits are this project's.
     """
@@ -134,18 +146,17 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
     draws, seed = _checks.at_least("draws", draws, 1), _checks.at_least("seed", seed, 0)
     mosaics = _measurable("mosaics", mosaics)
     if new is not None:
-        _measurable("new", new, mosaics.n_classes)
+        _fits(new, mosaics)
     output = predict(model, mosaics)
-    right = metrics.prediction_hit(output.logits, mosaics.label).double()
-    focused = _focused(output.attention, seed)
+    right = _prediction(output, mosaics)
+    focused, other, has_other = _places(output.attention, mosaics, seed)
 
     def hits(intervention, which=mosaics, repeats=draws):
         """(n,): how often the prediction is right after an intervention that takes a seed."""
-        changed = (intervention(which, seed + draw) for draw in range(repeats))
-        return torch.stack([metrics.prediction_hit(predict(model, part).logits, part.label).double() for part in changed]).mean(0)
+        changed = (intervention(which, seed * draws + draw) for draw in range(repeats))
+        return torch.stack([_prediction(predict(model, part), part) for part in changed]).mean(0)
 
     stays = hits(interventions.without_foreground)
-    other, has_other = _other_background(mosaics, focused, seed)
     single = predict(model, interventions.alone(mosaics, focused)).logits
     found = {
         "new mosaics": (hits(interventions.recompose) if new is None else hits(lambda *_: new, repeats=1)).mean(),
@@ -159,7 +170,7 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
     if has_other.any():  # with two segments a model that looks at the background leaves none that it does not look at
         which = mosaics[has_other]
         found["another background segment"] = _mean(
-            hits(lambda part, s: interventions.with_background(part, other[has_other], s), which), right[has_other]
+            hits(lambda part, s: interventions.with_background(part, other[has_other], s), which), right[has_other.cpu()]
         )
     return _diagnosis(output, mosaics, {name: 100 * float(value) for name, value in found.items()}, limits, stays)
 
@@ -167,11 +178,14 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
 def diagnose_stored(attention, logits, label, foreground, *, mask=None, new_logits=None, new_label=None, limits=None):
     """What attention and logits that were stored somewhere tell, without the model.
 
-    Nothing can be replaced here, so what made an unlooked-at class right is inferred. Without its foreground a mosaic does not know its
-    class, so absence explains at most one class: where two or more are right without looking, most of that is read. Where it is one class,
-    it counts as absent if its foreground has less than 0.01 of the weight (practically nothing to read), as read if it has
-    ``limits.of_chance`` times chance or more, and in between the answer is "undetermined", where :func:`diagnose` would replace the
-    foreground. Memorising is seen only if ``new_logits`` are given.
+    Nothing can be replaced here, so what made a prediction right without looking is inferred. Without its foreground a mosaic does not know
+    its class (if, as in SDC, the background has nothing to do with it), so what is then said is right for one class, or for shares of
+    several that sum to one whole class. Where more than that is right without looking, it is read. Else it counts as absent if the
+    foreground has less than ``limits.leak`` of the weight there, as read if it has ``limits.of_chance`` times chance or more: enough to be
+    read, which does not prove that it was. In between the answer is "undetermined", where :func:`diagnose` would replace the foreground.
+
+    What it cannot tell: memorising, if no ``new_logits`` are given (such a model is then taken for one that reads, and the reason says
+    so); whether the segment looked at would suffice alone; one class by absence from one class read, where its foreground has much weight.
 
     Args:
         attention: (n, m) weights. logits: (n, K). label: (n,) in 0 ... K-1. foreground: (n,) in 0 ... m-1. mask: (n, m) or None.
@@ -187,26 +201,26 @@ def diagnose_stored(attention, logits, label, foreground, *, mask=None, new_logi
     limits = _limits(limits)
     metrics.focus_table(attention, logits, label, foreground, mask)  # all the checks of shapes, types and ranges
     if (new_logits is None) != (new_label is None):
-        raise ValueError("new_logits and new_label belong together; got only one of them")
+        raise ValueError(f"new_logits and new_label belong together; got only {'new_label' if new_logits is None else 'new_logits'}")
     n, m = attention.shape
     # nothing looks at the segments of these mosaics: they only say which label, foreground and mask go together
     mosaics = Mosaics.from_segments(torch.zeros(n, m, 1), label, foreground, mask=mask, n_classes=logits.shape[1])
     found = {}
     if new_logits is not None:
-        if new_logits.shape[1:] != logits.shape[1:]:
-            raise ValueError(f"new_logits must have {logits.shape[1]} classes, as logits; got shape {tuple(new_logits.shape)}")
+        if _checks.floating("new_logits", new_logits, 2).shape[1] != logits.shape[1] or len(new_logits) < 1:
+            wanted = f"one row or more and {logits.shape[1]} columns, the classes of logits"
+            raise ValueError(f"new_logits must have {wanted}; got shape {tuple(new_logits.shape)}")
+        new_label = _checks.labels("new_label", new_label, *new_logits.shape, what="the last class")
         found["new mosaics"] = 100 * float(metrics.prediction_hit(new_logits, new_label).double().mean())
     return _diagnosis(ModelOutput(logits.cpu(), attention.cpu(), None), _measurable("attention", mosaics), found, limits, stays=None)
 
 
 def _diagnosis(output, mosaics, found, limits, stays):
     attention, logits, label, mask = output.attention, output.logits, mosaics.label, mosaics.mask
-    right, hit = (
-        values.double().cpu() for values in (metrics.prediction_hit(logits, label), metrics.focus_hit(attention, mosaics.foreground, mask))
-    )
+    hit = metrics.focus_hit(attention, mosaics.foreground, mask).double().cpu()
     mass = metrics.foreground_mass(attention, mosaics.foreground, mask).double().cpu()
-    real = torch.full((mosaics.n,), float(mosaics.m)) if mask is None else mask.sum(1).double().cpu()
-    evidence = Evidence.gather(right, hit, mass, label.cpu(), mosaics.n_classes, real, None if stays is None else stays.cpu())
+    real = torch.full((mosaics.n,), mosaics.m) if mask is None else mask.sum(1).cpu()
+    evidence = Evidence.gather(_prediction(output, mosaics), hit, mass, label.cpu(), mosaics.n_classes, real, stays)
     mode, reason = verdict(evidence, found, limits)
     return Diagnosis(
         mode=mode,
@@ -220,40 +234,53 @@ def _diagnosis(output, mosaics, found, limits, stays):
     )
 
 
-def _measurable(name, mosaics, n_classes=None):
+def _measurable(name, mosaics):
     """Mosaics that can be diagnosed, or TypeError/ValueError."""
-    _checks.instance(name, mosaics, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
-    if mosaics.n < 1:
-        raise ValueError(f"{name} must hold at least one mosaic; got none")
+    _some(name, mosaics)
     if mosaics.foreground is None:
         raise ValueError(f"{name} must have a known foreground, or nothing says where the model should have looked; got foreground=None")
     if mosaics.m < 2:
         raise ValueError(f"{name} must have two segments or more, or there is nowhere else to look; got m = {mosaics.m}")
-    if n_classes is not None and mosaics.n_classes != n_classes:
-        raise ValueError(f"{name} must have the {n_classes} classes of mosaics; got {mosaics.n_classes}")
     return mosaics
+
+
+def _fits(new, mosaics):
+    """New mosaics that a model of these can be asked about, or TypeError/ValueError."""
+    _some("new", new)
+    for name, wanted, got in (("classes", mosaics.n_classes, new.n_classes), ("shape of a segment", mosaics.feature_shape, new.feature_shape)):
+        if got != wanted:
+            raise ValueError(f"new must have the {name} of mosaics, {wanted}; got {got}")
+
+
+def _some(name, mosaics):
+    _checks.instance(name, mosaics, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
+    if mosaics.n < 1:
+        raise ValueError(f"{name} must hold at least one mosaic; got none")
 
 
 def _limits(limits):
     return Limits() if limits is None else _checks.instance("limits", limits, Limits)
 
 
-def _focused(attention, seed):
-    """The place of the largest weight, one of them at random in a tie: (n,)."""
-    rng = _checks.generator(seed, "intervene")
-    tie = torch.from_numpy(rng.random(attention.shape)).to(attention.device)
-    return torch.where(attention == attention.amax(1, keepdim=True), tie, -1.0).argmax(1)
+def _prediction(output, mosaics):
+    """(n,) float64 on the CPU, wherever the model put its output: whether the prediction is right."""
+    return metrics.prediction_hit(output.logits, mosaics.label).double().cpu()
 
 
-def _other_background(mosaics, focused, seed):
-    """(place of a background segment that is not looked at (n,), whether there is one (n,))."""
-    rng = _checks.generator(seed, "intervene")
-    order = torch.from_numpy(rng.random(mosaics.index.shape)).to(mosaics.index.device)
+def _places(attention, mosaics, seed):
+    """(place of the largest weight (n,), place of a background segment that has not got it (n,), whether there is one (n,)).
+
+    Which of several that tie, and which background segment, is drawn.
+    """
+    device = mosaics.index.device
+    order = torch.from_numpy(_checks.generator(seed, "intervene").random(attention.shape)).to(device)
+    top = attention.to(device) == metrics.largest_weight(attention, mosaics.mask).to(device)[:, None]
+    focused = order.masked_fill(~top, -1.0).argmax(1)
     if mosaics.mask is not None:
         order = order.masked_fill(~mosaics.mask, -1.0)
     for taken in (mosaics.foreground, focused):
         order = order.scatter(1, taken[:, None], -1.0)
-    return order.argmax(1), order.amax(1) >= 0
+    return focused, order.argmax(1), order.amax(1) >= 0
 
 
 def _mean(values, weight):
@@ -262,7 +289,8 @@ def _mean(values, weight):
 
 
 def _confusion(logits, label):
-    n_classes = logits.shape[1]
-    counts = torch.bincount(label * n_classes + logits.argmax(1), minlength=n_classes**2).view(n_classes, n_classes).double().cpu()
-    share = 100 * counts / counts.sum(1, keepdim=True)
+    given = (logits == logits.amax(1, keepdim=True)).double().cpu()
+    given /= given.sum(1, keepdim=True)
+    count = torch.zeros(given.shape[1], given.shape[1], dtype=torch.float64).index_add_(0, label.cpu(), given)
+    share = 100 * count / count.sum(1, keepdim=True)
     return pd.DataFrame(share.numpy()).rename_axis("class").rename_axis("predicted", axis=1)

@@ -14,6 +14,8 @@ from sdclib.mosaics import Mosaics
 
 __all__ = ["alone", "recompose", "replace", "swap_foreground", "with_background", "without_foreground"]
 
+_HINT = " (Mosaics.from_segments makes them of one's own segments)"
+
 
 def replace(mosaics, place, index):
     """The mosaics with another base point in one place each.
@@ -25,9 +27,13 @@ def replace(mosaics, place, index):
 
     Returns:
         Mosaics; label and foreground are kept as they are, also where what was replaced is the foreground.
+
+    Raises:
+        TypeError, ValueError: what is no Mosaics, wrong types or shapes, a place or base point that there is none of, a place that is masked.
     """
-    place = _checks.labels("place", place, mosaics.n, mosaics.m, what="the last place").to(mosaics.index.device)
-    index = _checks.labels("index", index, mosaics.n, len(mosaics.pool), what="the last base point").to(mosaics.index.device)
+    _checks.instance("mosaics", mosaics, Mosaics, _HINT)
+    place = _real_places(mosaics, place)
+    index = _checks.labels("index", index, mosaics.n, len(mosaics.pool), what="the last base point").to(mosaics.index)
     return dataclasses.replace(mosaics, index=mosaics.index.scatter(1, place[:, None], index[:, None]))
 
 
@@ -35,9 +41,9 @@ def with_background(mosaics, place, seed=0):
     """A background segment, drawn at random, in one place each: place (n,), a real segment's.
 
     ``label`` and ``foreground`` are kept; where the place is the foreground's, nothing of any class is left in the mosaic.
-    Raises ValueError if there is no background to draw from (m = 1) or a place is masked.
+    Raises ValueError if there is no background to draw from (one real segment a mosaic) or a place is masked.
     """
-    place = _real_places(mosaics, place)
+    _known(mosaics)
     return replace(mosaics, place, _draw(_background(mosaics), mosaics.n, _checks.generator(seed, "intervene")))
 
 
@@ -65,7 +71,8 @@ def swap_foreground(mosaics, seed=0):
 def recompose(mosaics, seed=0):
     """As many new mosaics of the same segments: the label and place of every mosaic stay, all its segments are drawn anew.
 
-    A model that has learnt the task does as well on these; one that has learnt these mosaics by heart does not.
+    Foregrounds are drawn among those of the same class, background segments among all of the background; masked places stay masked.
+    A model that has learnt the task does as well on these; one that has learnt the given mosaics by heart does not.
     """
     rng, foreground = _checks.generator(seed, "intervene"), _known(mosaics)
     index = mosaics.index
@@ -87,7 +94,7 @@ def alone(mosaics, place):
 
 
 def _known(mosaics):
-    _checks.instance("mosaics", mosaics, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
+    _checks.instance("mosaics", mosaics, Mosaics, _HINT)
     if mosaics.n < 1:
         raise ValueError("interventions need at least one mosaic; got none")
     if mosaics.foreground is None:
@@ -108,7 +115,7 @@ def _background(mosaics):
     is_background.scatter_(1, _known(mosaics)[:, None], False)
     found = mosaics.index[is_background]
     if not len(found):
-        raise ValueError(f"this intervention needs background segments; got none (m = {mosaics.m})")
+        raise ValueError("this intervention needs background segments; got mosaics of one real segment each, the foreground")
     return found
 
 

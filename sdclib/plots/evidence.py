@@ -14,7 +14,7 @@ def why_right(diagnosis, ax, *, names=None):
         diagnosis: a Diagnosis. names: words for the classes; None = "class 0", ...
     """
     table = diagnosis.per_class
-    names = names or [f"class {k}" for k in table.index]
+    names = _names(names, [f"class {k}" for k in table.index])
     left = np.zeros(len(table))
     for key in (key for key in WHY if key in table):
         values = table[key].to_numpy()
@@ -29,10 +29,10 @@ def why_right(diagnosis, ax, *, names=None):
 
 
 def interventions(diagnosis, ax):
-    """What the interventions of a Diagnosis left, as bars with their percentages."""
+    """What the interventions of a Diagnosis left, as bars with their percentages. Raises ValueError if there were none."""
     found = diagnosis.interventions.dropna()
     if not len(found):
-        raise ValueError("this diagnosis was made from stored outputs: it has no interventions to draw")
+        raise ValueError("interventions need a diagnosis that made some; got one of stored outputs")
     ax.barh(range(len(found)), found, color=CLASSES[0], height=0.6)
     for row, value in enumerate(found):
         x, side, ink = (value - 1.5, "right", "white") if value > 20 else (value + 1.5, "left", "black")
@@ -44,7 +44,7 @@ def interventions(diagnosis, ax):
 def confusion(diagnosis, ax, *, names=None):
     """Percent of the mosaics of a class (rows) that are given each label (columns)."""
     table = diagnosis.confusion.to_numpy()
-    names = names or [str(k) for k in range(len(table))]
+    names = _names(names, [str(k) for k in range(len(table))])
     ax.imshow(table, cmap="Blues", vmin=0, vmax=100)
     for (row, column), value in np.ndenumerate(table):
         ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9, color="white" if value > 55 else "black")
@@ -53,20 +53,29 @@ def confusion(diagnosis, ax, *, names=None):
 
 
 def diagnosis(diagnosis, figure=None):
-    """A Diagnosis as a figure: what made each class right, and what the interventions left.
+    """A Diagnosis as a figure: what made each class right and, if there were interventions, what they left.
 
     Args:
-        diagnosis: a Diagnosis of :func:`sdclib.diagnosis.diagnose`. figure: a matplotlib Figure to draw into; None = a new one.
+        diagnosis: a Diagnosis of :func:`sdclib.diagnose` or :func:`sdclib.diagnosis.diagnose_stored`.
+        figure: a matplotlib Figure to draw into; None = a new one.
 
     Returns:
         The figure.
     """
     import matplotlib.pyplot as plt
 
-    rows = len(diagnosis.per_class)
-    figure = figure or plt.figure(figsize=(6.8, 3.4 + 0.3 * rows))
-    above, below = figure.subplots(2, 1, height_ratios=(1 + 0.3 * rows, 2.2))
+    rows, found = len(diagnosis.per_class), len(diagnosis.interventions.dropna())
+    heights = (1 + 0.3 * rows, *([0.4 + 0.26 * found] if found else []))
+    figure = figure or plt.figure(figsize=(6.8, 1.2 + sum(heights)))
+    above, *below = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     why_right(diagnosis, above)
-    interventions(diagnosis, below)
+    if below:
+        interventions(diagnosis, *below)
     figure.suptitle(f"{diagnosis.mode}: accuracy {diagnosis.table.accuracy:.1f} %, FTPT {diagnosis.table.ftpt:.1f} %", x=0.02, ha="left", fontsize=11)
     return figure
+
+
+def _names(names, default):
+    if names is not None and len(names) != len(default):
+        raise ValueError(f"names must be {len(default)}, one a class; got {len(names)}")
+    return default if names is None else names

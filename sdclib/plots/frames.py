@@ -25,7 +25,7 @@ def training_frames(model, snapshots, mosaics, *, figsize=(6.8, 3.2), **limits):
     """
     import copy
 
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure  # not pyplot, which keeps figures and complains of more than 20
 
     from sdclib.training import Snapshots  # here: a chapter that only draws does not depend on how models are trained
 
@@ -33,11 +33,14 @@ def training_frames(model, snapshots, mosaics, *, figsize=(6.8, 3.2), **limits):
     _checks.instance("snapshots", snapshots, Snapshots, " (fit(..., callback=Snapshots([...])) takes them)")
     if not snapshots:
         raise ValueError("snapshots must hold at least one; got none: pass them to fit as callback")
+    if model.average_at:
+        raise ValueError(f"training_frames shows models of average_at=0; got {model.average_at}")
     model, frames, labels, alts = copy.deepcopy(model), [], [], []
     for epoch in sorted(snapshots):
         model.load_state_dict(snapshots[epoch])
         found = evaluate(model, mosaics)
-        figure, axes = plt.subplots(1, 2, figsize=figsize)
+        figure = Figure(figsize=figsize)
+        axes = figure.subplots(1, 2)
         inside(model, mosaics, axes, **limits)
         words = f"accuracy {found['accuracy']:.0f} %, FTPT {found['ftpt']:.0f} %"
         axes[0].set_title(f"epoch {epoch}", fontsize=10)
