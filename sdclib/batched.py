@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from torch.func import functional_call, stack_module_state, vmap
 
-from sdclib import _checks, objectives
+from sdclib import _checks, activations, objectives
 from sdclib.evaluation import measure, predict
 from sdclib.models import AttentionModel
 from sdclib.mosaics import Mosaics
@@ -56,10 +56,10 @@ def fit_many(
     rngs = [_checks.generator(seed, "order") for seed in seeds]
     parameters, buffers = stack_module_state(models)
     template = copy.deepcopy(models[0]).train()
-    # one long pool and indices into it: a batch of all models is then a single gather
-    points = torch.cat([part.pool.points for part in data])
-    index = torch.stack([part.index + which * len(part.pool) for which, part in enumerate(data)])
-    label = torch.stack([part.label for part in data])
+    if template.activation is activations.softmax:
+        template.activation = _softmax
+    points, index, label = _stacked(data)
+    shape = (len(models), -1, data[0].m, *data[0].feature_shape)
     stepper = make_optimizer(parameters.values(), optimizer, lr, momentum)
     stopped_at = [None] * len(models)
 
@@ -75,12 +75,16 @@ def fit_many(
             for name, parameter in models[which].named_parameters():
                 parameter.copy_(parameters[name][which])
 
-    rows = torch.arange(len(models))[:, None]
+    def segments(which):
+        """(models, their mosaics ``which``, m, *feature). index_select: several times faster here than indexing with brackets."""
+        return points.index_select(0, index.index_select(0, which.flatten()).flatten()).view(shape)
+
+    everything = torch.arange(len(label), device=label.device).view(len(models), -1)  # the mosaics of each model, by their place in the stack
     with progress_bar(epochs, progress) as bar:
         for epoch in range(1, epochs + 1):
-            order = torch.stack([torch.from_numpy(rng.permutation(data[0].n)) for rng in rngs])
+            order = torch.stack([own[torch.from_numpy(rng.permutation(len(own)))] for own, rng in zip(everything, rngs, strict=True)])
             for step, batch in enumerate(order.split(batch_size, dim=1), start=1):
-                loss = losses(parameters, buffers, points[index[rows, batch]], label[rows, batch])
+                loss = losses(parameters, buffers, segments(batch), label[batch])
                 for which in (~torch.isfinite(loss)).nonzero()[:, 0].tolist():
                     if stopped_at[which] is None:  # what becomes of a model after it has stopped does not matter
                         with divergence(f"for seed {seeds[which]} at epoch {epoch}, step {step}"):
@@ -92,7 +96,7 @@ def fit_many(
             if stop_below is not None:
                 template.eval()
                 with torch.no_grad():
-                    below = losses(parameters, buffers, points[index], label) <= stop_below
+                    below = losses(parameters, buffers, segments(everything), label[everything]) <= stop_below
                 template.train()
                 for which in below.nonzero()[:, 0].tolist():
                     if stopped_at[which] is None:
@@ -103,6 +107,21 @@ def fit_many(
         if epoch is None:
             keep(which, epochs)
     return pd.DataFrame([_row(*of_one, objective, entropy_weight) for of_one in zip(seeds, stopped_at, models, data, strict=True)])
+
+
+def _stacked(data):
+    """All mosaics as one long list, on one long pool: points (models * N, *feature), index (models * n, m), label (models * n,)."""
+    points = torch.cat([part.pool.points for part in data])
+    index = torch.cat([part.index + which * len(part.pool) for which, part in enumerate(data)])
+    return points, index, torch.cat([part.label for part in data])
+
+
+def _softmax(scores, dim, mask=None):
+    """Softmax of scores (n, m) along ``dim`` = -1, without the checks (what is not finite reaches the loss, which is looked at).
+
+    PyTorch's is several times slower along a last axis of nine than along another, where it works on many mosaics at once.
+    """
+    return torch.softmax(scores.mT.contiguous(), -2).mT
 
 
 def _row(seed, epochs, model, data, objective, entropy_weight):

@@ -6,7 +6,7 @@ import inspect
 import pytest
 import torch
 
-from sdclib import AttentionModel, Mosaics, TrainingDiverged, distributions, evaluate, fit, fit_many, make_mosaics, models
+from sdclib import AttentionModel, Mosaics, TrainingDiverged, activations, distributions, evaluate, fit, fit_many, make_mosaics, models
 
 BASE = distributions.get("boxes_one_side")
 DATA = make_mosaics(BASE, n=120, m=5, seed=0, dtype=torch.float64)
@@ -44,6 +44,16 @@ def test_each_ends_as_if_trained_alone(architecture, average_at, activation, opt
         assert {name: row[name] for name in row if name not in ("seed", "epochs")} == pytest.approx(
             evaluate(model, DATA, entropy_weight=options.get("entropy_weight", 0))
         )
+
+
+def test_softmax_along_another_axis_is_softmax():
+    from sdclib.batched import _softmax
+
+    scores = torch.linspace(-40, 40, 3 * 7 * 5, dtype=torch.float64).view(3, 7, 5)[..., torch.tensor([3, 0, 4, 1, 2])].requires_grad_()
+    found, wanted = torch.vmap(lambda one: _softmax(one, dim=-1))(scores), activations.softmax(scores)
+    torch.testing.assert_close(found, wanted)
+    gradients = [torch.autograd.grad((weights * torch.arange(5)).square().sum(), scores)[0] for weights in (found, wanted)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_each_with_its_own_data():
