@@ -46,17 +46,27 @@ def lookup(centres, values, sharpness):
 
     Returns:
         nn.Sequential (N, d) -> (N, k), float64.
+
+    Raises:
+        TypeError, ValueError: shapes that do not fit, numbers that are not finite, a sharpness that is not positive.
     """
     centres, values = np.asarray(centres, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    if centres.ndim != 2 or values.ndim != 2 or len(centres) != len(values):
-        raise ValueError(f"lookup needs centres (P, d) and values (P, k); got shapes {centres.shape} and {values.shape}")
+    if centres.ndim != 2 or values.ndim != 2 or len(centres) != len(values) or 0 in (*centres.shape, *values.shape):
+        raise ValueError(f"lookup needs centres (P, d) and values (P, k), P, d and k at least 1; got shapes {centres.shape} and {values.shape}")
+    if not (np.isfinite(centres).all() and np.isfinite(values).all()):
+        raise ValueError("centres and values must be finite; got NaN or infinity")
     sharpness = _checks.in_range("sharpness", sharpness, 0, float("inf"), include_low=False, include_high=False)
-    nearest, read = nn.Linear(*centres.T.shape, dtype=torch.float64), nn.Linear(*values.shape, bias=False, dtype=torch.float64)
+    nearest, read = _linear(*centres.T.shape), _linear(*values.shape, bias=False)
     with torch.no_grad():
         nearest.weight.copy_(torch.from_numpy(2 * sharpness * centres))
         nearest.bias.copy_(torch.from_numpy(-sharpness * (centres**2).sum(1)))
         read.weight.copy_(torch.from_numpy(values.T.copy()))
     return nn.Sequential(nearest, nn.Softmax(1), read)
+
+
+def _linear(n_in, n_out, bias=True):
+    """A float64 layer whose weights are to be set: nn.Linear would draw some from PyTorch's global stream."""
+    return nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias, dtype=torch.float64)
 
 
 def draw(mode, seed=0):
@@ -120,7 +130,7 @@ class _World:
     def read_mark(self, mark=None, bias=None):
         """The classifier mark_k . (z - origin) + bias_k: right whatever weight the foreground has, if there is no bias."""
         mark = self.mark if mark is None else mark
-        network = nn.Linear(mark.shape[1], self.k, dtype=torch.float64)
+        network = _linear(mark.shape[1], self.k)
         with torch.no_grad():
             network.weight.copy_(torch.from_numpy(mark))
             network.bias.copy_(torch.from_numpy((0 if bias is None else bias) - mark @ self.origin))
