@@ -3,7 +3,7 @@
 :func:`draw` draws the sizes, the geometry and the weights. All modes share one geometry: tight clusters in d dimensions; along one part of
 the directions all background clusters agree and each foreground class has a value of its own (so that a class can be read off an average),
 along the rest everything differs; then all is rotated at random, so that no axis is special. Both networks look up the nearest of some
-centres, which three layers do exactly: |x - c|^2 differs between centres by a linear function of x.
+centres, which three layers do exactly: ``|x - c|^2`` differs between centres by a linear function of x.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Case:
 def lookup(centres, values, sharpness):
     """A network that gives every point the values of the centre nearest to it.
 
-    softmax_i(-sharpness |x - c_i|^2) @ values, as linear, softmax, linear: the larger the sharpness, the more exactly.
+    ``softmax_i(-sharpness |x - c_i|^2) @ values``, as linear, softmax, linear: the larger the sharpness, the more exactly.
 
     Args:
         centres: (P, d) array. values: (P, k) array. sharpness: above 0, in 1 / squared distance.

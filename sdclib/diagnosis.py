@@ -28,25 +28,26 @@ MODES = ("interpretable", "elimination", "mixture", "looking away", "memorising"
 class Limits:
     """Where the answers part, each with its reason. All but the last four are percentages.
 
-    accurate: below this a model is "not accurate". The error modes are about models that one would have trusted.
-    interpretable: so many of the right predictions must have looked at the foreground, in every class. Not 100: clusters overlap, and a
-        mosaic or two on the wrong side of a boundary is no error mode. In every class, because one class of ten that is never looked at
-        costs only 10 % over all.
-    sufficient: so often must the focused segment alone give the prediction of the whole mosaic; else the largest weight is on the
-        foreground but it is the average that is read.
-    memorised, learnt: the share of its accuracy above chance that the model keeps on new mosaics. Below ``memorised`` it has learnt its
-        mosaics by heart; above ``learnt`` it has learnt the task; in between both, and the answer is "undetermined".
-    absent, read: the share of predictions that are right without looking and need no foreground (every class counted alike): at least
-        ``absent``: elimination; at most ``read``: the average is read. Every model says something when there is no foreground, so a model
-        that reads two classes off the average with equal ease has 50 here: ``read`` must lie above that.
-    of_chance: the foreground's mean weight over all mosaics, as a multiple of chance, 1/m. Weights that have nothing to do with the
-        foreground give it 1, on average; below this the focus avoids it. Not 1: a network that was never trained also prefers some
-        clusters to others. A model that looks at some classes and away from others is judged by both together.
-    majority: the weight above which the foreground outweighs all other segments together. A foreground that is looked at with less, and
-        does not suffice alone, is read off the average.
-    leak: a foreground weight, in [0, 1], below which nothing is left to read: what the measures of sparsity do not count as active either.
-        It decides only where nothing can be replaced (:func:`diagnose_stored`).
-    per_class: so many mosaics of every class must there be for an answer.
+    Args:
+        accurate: below this a model is "not accurate". The error modes are about models that one would have trusted.
+        interpretable: so many of the right predictions must have looked at the foreground, in every class. Not 100: clusters overlap, and a
+            mosaic or two on the wrong side of a boundary is no error mode. In every class, because one class of ten that is never looked at
+            costs only 10 % over all.
+        sufficient: so often must the focused segment alone give the prediction of the whole mosaic; else the largest weight is on the
+            foreground but it is the average that is read.
+        memorised, learnt: the share of its accuracy above chance that the model keeps on new mosaics. Below ``memorised`` it has learnt its
+            mosaics by heart; above ``learnt`` it has learnt the task; in between both, and the answer is "undetermined".
+        absent, read: the share of predictions that are right without looking and need no foreground (every class counted alike): at least
+            ``absent``: elimination; at most ``read``: the average is read. Every model says something when there is no foreground, so a model
+            that reads two classes off the average with equal ease has 50 here: ``read`` must lie above that.
+        of_chance: the foreground's mean weight over all mosaics, as a multiple of chance, 1/m. Weights that have nothing to do with the
+            foreground give it 1, on average; below this the focus avoids it. Not 1: a network that was never trained also prefers some
+            clusters to others. A model that looks at some classes and away from others is judged by both together.
+        majority: the weight above which the foreground outweighs all other segments together. A foreground that is looked at with less, and
+            does not suffice alone, is read off the average.
+        leak: a foreground weight, in [0, 1], below which nothing is left to read: what the measures of sparsity do not count as active either.
+            It decides only where nothing can be replaced (:func:`diagnose_stored`).
+        per_class: so many mosaics of every class must there be for an answer.
     """
 
     accurate: float = 90.0
@@ -272,9 +273,9 @@ def _places(attention, mosaics, seed):
 
     Which of several that tie, and which background segment, is drawn.
     """
-    device = mosaics.index.device
+    device, attention = mosaics.index.device, metrics._weights(attention, mosaics.mask)  # as every measure sees it
     order = torch.from_numpy(_checks.generator(seed, "intervene").random(attention.shape)).to(device)
-    top = attention.to(device) == metrics.largest_weight(attention, mosaics.mask).to(device)[:, None]
+    top = (attention == attention.amax(1, keepdim=True)).to(device)
     focused = order.masked_fill(~top, -1.0).argmax(1)
     if mosaics.mask is not None:
         order = order.masked_fill(~mosaics.mask, -1.0)
