@@ -8,7 +8,7 @@ by what made them right:
 - *read*: it was not, but without the foreground the prediction goes wrong: the classifier got it out of the average.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -90,6 +90,7 @@ class Diagnosis:
         concentration: dict with the measures of :func:`sdclib.metrics.sparsity` and foreground_mass (chance: what it would be by chance).
         interventions: Series of percentages, see :func:`diagnose`; empty if only stored outputs were seen.
         limits: the Limits used.
+        evidence: the shares that the rules looked at; :meth:`under` asks them again.
     """
 
     mode: str
@@ -100,6 +101,12 @@ class Diagnosis:
     concentration: dict
     interventions: pd.Series
     limits: Limits
+    evidence: Evidence
+
+    def under(self, limits):
+        """The same evidence judged by other Limits: a Diagnosis. Nothing is measured again, so moving a limit costs no time."""
+        mode, reason = verdict(self.evidence, self.interventions.to_dict(), _limits(limits))
+        return replace(self, mode=mode, reason=reason, limits=_limits(limits))
 
     def __str__(self):
         concentration = self.concentration
@@ -232,6 +239,7 @@ def _diagnosis(output, mosaics, found, limits, stays):
         concentration={"foreground_mass": float(mass.mean()), "chance": evidence.chance_weight, **metrics.sparsity(attention, mask)},
         interventions=pd.Series(found, dtype=float, name="percent"),
         limits=limits,
+        evidence=evidence,
     )
 
 
