@@ -13,7 +13,7 @@ from sdclib.experiments.rows import MEASURED
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 NAMES = sorted(path.stem for path in RESULTS.glob("*.csv"))  # a table may be incomplete: it is computed row by row
-SECONDS = 15  # a run that took longer is not repeated here
+SHORT, SECONDS = 15, 40  # a run that took longer than the second is not repeated here
 PER_CENT = ("_accuracy", "_ftpt", "_ffpt", "_ftpf", "_ffpf", "_majority", "_absent", "_read")
 
 
@@ -70,7 +70,8 @@ def test_the_cheapest_row_is_what_is_computed_today(name):
     row = cheapest(name)
     again, _ = compute(Run.from_row(row))
     assert again["hash"] == row.hash and again["error"] == "" and again["mode"] == row["mode"]
-    # Another processor rounds otherwise, and training carries that on: 1 point of the per cent, 5 % of what is no share.
-    slack = {key: 1.0 if key.endswith(PER_CENT) else 0.02 + 0.05 * abs(row[key]) for key in MEASURED}
+    # Another processor rounds otherwise, and training carries that on: 1 point of the per cent, 5 % of what is no share; more after many epochs.
+    points, share = (1.0, 0.05) if row.seconds < SHORT else (3.0, 0.1)
+    slack = {key: points if key.endswith(PER_CENT) else 0.02 + share * abs(row[key]) for key in MEASURED}
     near = {key: abs(again[key] - row[key]) <= slack[key] for key in MEASURED}
     assert all(near.values()), pd.DataFrame({"stored": row[list(MEASURED)], "today": again})[[not near[key] for key in MEASURED]]
