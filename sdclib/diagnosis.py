@@ -101,7 +101,7 @@ class Diagnosis:
     concentration: dict
     interventions: pd.Series
     limits: Limits
-    evidence: Evidence
+    evidence: object  # an Evidence; the reference page has no entry for it
 
     def under(self, limits):
         """The same evidence judged by other Limits: a Diagnosis. Nothing is measured again, so moving a limit costs no time."""

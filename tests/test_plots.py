@@ -1,6 +1,10 @@
 """Figures: what a style may change and what it must leave, and that what is drawn is what was given."""
 
+import copy
+from dataclasses import replace
+
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +14,13 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from sdclib import distributions, fit, make_mosaics, models, plots
-from sdclib.evaluation import predict
+from sdclib import constructed, diagnose, distributions, fit, make_mosaics, models, plots
+from sdclib.diagnosis import diagnose_stored
+from sdclib.evaluation import evaluate, predict
 from sdclib.intervals import over_seeds
 from sdclib.metrics import FocusTable
+from sdclib.training import Snapshots
+from sdclib.widgets import frame_slider
 
 PLANE = {"xlim": (-1.0, 4.0), "ylim": (-2.0, 3.0)}
 
@@ -184,3 +191,163 @@ def test_seeds_shows_every_value_and_the_interval_of_the_mean(ax):
         assert mean.get_ydata()[0] == pytest.approx(summary.loc[column, "mean"])
         assert interval.get_segments()[0][:, 1] == pytest.approx(summary.loc[column, ["low", "high"]].to_numpy(dtype=float))
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["right", "both right"] and ax.get_ylabel() == "%"
+
+
+# Figures of a diagnosis and of training.
+
+
+@pytest.fixture(scope="module")
+def case():
+    return constructed.draw("elimination", seed=7)
+
+
+@pytest.fixture(scope="module")
+def found(case):
+    return diagnose(case.model, case.mosaics)
+
+
+@pytest.fixture(scope="module")
+def stored(case):
+    output = predict(case.model, case.mosaics)
+    return diagnose_stored(output.attention, output.logits, case.mosaics.label, case.mosaics.foreground)
+
+
+def words(texts):
+    return [text.get_text() for text in texts]
+
+
+@pytest.mark.parametrize("which", ["found", "stored"])
+def test_why_right_stacks_the_shares_of_every_class(ax, request, which):
+    diagnosis = request.getfixturevalue(which)
+    assert plots.why_right(diagnosis, ax) is ax
+    keys = ["looked", "absent", "read", "wrong"] if which == "found" else ["looked", "elsewhere", "wrong"]
+    table = diagnosis.per_class
+    assert len(ax.containers) == len(keys)
+    for key, bars in zip(keys, ax.containers, strict=True):
+        assert [bar.get_width() for bar in bars] == pytest.approx(table[key].tolist())
+        assert {color(bar) for bar in bars} == {plots.WHY[key].lower()}
+    for row in range(len(table)):  # end to end, from 0 to 100
+        ends = [0, *table.loc[row, keys].cumsum()]
+        assert [bars[row].get_x() for bars in ax.containers] == pytest.approx(ends[:-1]) and ends[-1] == pytest.approx(100)
+    assert words(ax.get_yticklabels()) == [f"class {k}" for k in range(len(table))] and ax.yaxis_inverted()
+    assert sorted(words(ax.texts)) == sorted(f"{value:.0f}" for value in table[keys].to_numpy().ravel() if value >= 8)
+    assert len(words(ax.get_legend().get_texts())) == len(keys) and ax.get_xlim() == (0, 100)
+
+
+def test_interventions_are_bars_with_their_names(ax, found):
+    assert plots.interventions(found, ax) is ax
+    shown = found.interventions.dropna()
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx(shown.tolist())
+    assert words(ax.get_yticklabels()) == list(shown.index) and words(ax.texts) == [f"{value:.0f}" for value in shown]
+    assert ax.get_xlim() == (0, 100) and ax.yaxis_inverted()
+
+
+def test_an_intervention_that_could_not_be_made_has_no_bar(ax, found):
+    unknown = replace(found, interventions=found.interventions.where(found.interventions.index != "new mosaics"))
+    plots.interventions(unknown, ax)
+    assert "new mosaics" not in words(ax.get_yticklabels()) and len(ax.patches) == unknown.interventions.notna().sum() < len(found.interventions)
+
+
+def test_no_interventions_to_draw_is_named(ax, stored):
+    with pytest.raises(ValueError, match="interventions need a diagnosis that made some; got one of stored outputs"):
+        plots.interventions(stored, ax)
+
+
+def test_confusion_shows_every_share(ax, found):
+    assert plots.confusion(found, ax) is ax
+    table = found.confusion.to_numpy()
+    assert np.array_equal(ax.images[0].get_array(), table) and ax.images[0].get_clim() == (0, 100)
+    assert {tuple(text.get_position()): text.get_text() for text in ax.texts} == {(j, i): f"{value:.0f}" for (i, j), value in np.ndenumerate(table)}
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "class")
+
+
+@pytest.mark.parametrize("draw", [plots.why_right, plots.confusion])
+def test_classes_may_have_names_one_each(ax, found, draw):
+    names = [f"name {k}" for k in range(len(found.per_class))]
+    draw(found, ax, names=names)
+    assert words(ax.get_yticklabels()) == names
+    with pytest.raises(ValueError, match=f"names must be {len(names)}, one a class; got 1"):
+        draw(found, ax, names=["only"])
+
+
+def test_a_diagnosis_is_a_figure_of_two_parts(found, stored):
+    figure = Figure()
+    assert plots.diagnosis(found, figure) is figure
+    above, below = figure.axes
+    assert len(above.containers) == 4 and len(below.patches) == found.interventions.notna().sum()
+    assert figure.get_suptitle() == f"elimination: accuracy {found.table.accuracy:.1f} %, FTPT {found.table.ftpt:.1f} %"
+    only = plots.diagnosis(stored, Figure())
+    assert len(only.axes) == 1 and only.get_suptitle().startswith("elimination: ")
+    made = plots.diagnosis(found)
+    assert isinstance(made, Figure)
+    plt.close(made)
+
+
+def test_four_way_over_epochs_is_stacked(ax):
+    history = pd.DataFrame({"epoch": [0, 5, 10], "ftpt": [10.0, 40, 70], "ffpt": [20.0, 30, 20], "ftpf": [30.0, 20, 10], "ffpf": [40.0, 10, 0]})
+    assert plots.four_way_epochs(history, ax) is ax
+    assert [color(area) for area in ax.collections] == [c.lower() for c in plots.FOUR_WAY.values()]
+    for area, top in zip(ax.collections, history[list(plots.FOUR_WAY)].cumsum(axis=1).to_numpy().T, strict=True):
+        corners = {tuple(point) for point in area.get_paths()[0].vertices}
+        assert set(zip(history["epoch"], top, strict=True)) <= corners
+    assert words(ax.get_legend().get_texts()) == ["right, right place", "right, wrong place", "wrong, right place", "wrong, wrong place"]
+    assert (ax.get_xlim(), ax.get_ylim()) == ((0, 10), (0, 100))
+    with pytest.raises(ValueError, match="history must have the columns epoch, ftpt, ffpt, ftpf, ffpf .*; it lacks ffpt, ftpf"):
+        plots.four_way_epochs(history.drop(columns=["ftpf", "ffpt"]), ax)
+
+
+def test_inside_shows_both_halves_in_one_frame(trained):
+    model, data = trained
+    axes = Figure().subplots(1, 2)
+    assert plots.inside(model, data, axes, n_averages=50) is axes
+    low, high = data.pool.points.amin(0), data.pool.points.amax(0)
+    for ax in axes:
+        (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+        assert left < low[0] and high[0] < right and bottom < low[1] and high[1] < top, "all base points are seen"
+    assert axes[0].get_xlim() == axes[1].get_xlim() and axes[0].get_ylim() == axes[1].get_ylim()
+    dots = [c for c in axes[1].collections if isinstance(c, PathCollection)]
+    assert sum(len(c.get_offsets()) for c in dots) == 50
+    plots.inside(model, data, axes, xlim=(0, 1), ylim=(2, 4), aspect="auto")
+    assert (axes[0].get_xlim(), axes[1].get_ylim(), axes[0].get_aspect()) == ((0, 1), (2, 4), "auto")
+
+
+@pytest.fixture(scope="module")
+def snapshots():
+    data = make_mosaics(distributions.get("boxes_one_side"), n=200, seed=0)
+    model, taken = models.build("mlp-8-8", data.feature_shape, data.n_classes), Snapshots([0, 2])
+    fit(model, data, lr=0.01, epochs=4, progress=False, callback=taken)
+    return model, taken, data
+
+
+def test_training_frames_are_what_the_slider_takes(snapshots):
+    model, taken, data = snapshots
+    before, mode = {name: value.clone() for name, value in model.state_dict().items()}, model.training
+    open_figures = plt.get_fignums()
+    made = plots.training_frames(model, taken, data, n_averages=50, figsize=(4, 2))
+    assert plt.get_fignums() == open_figures, "however many frames: pyplot keeps none of them"
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()) and model.training == mode
+    assert made["labels"] == ["epoch 0", "epoch 2", "epoch 4"]
+    assert [tuple(frame.get_size_inches()) for frame in made["frames"]] == [(4, 2)] * 3
+    for epoch, frame, alt in zip((0, 2, 4), made["frames"], made["alts"], strict=True):
+        then = copy.deepcopy(model)
+        then.load_state_dict(taken[epoch])
+        measured = evaluate(then, data)
+        title = f"accuracy {measured['accuracy']:.0f} %, FTPT {measured['ftpt']:.0f} %"
+        assert frame.axes[1].get_title() == title and title in alt and f"foreground weight {measured['foreground_mass']:.2f}" in alt
+        assert frame.axes[0].get_title() == f"epoch {epoch}" and alt.startswith(f"Epoch {epoch}: ")
+        dots = np.concatenate([c.get_offsets() for c in frame.axes[1].collections if isinstance(c, PathCollection)])
+        means = (predict(then, data[:50]).attention[..., None] * data[:50].segments).sum(1)
+        assert np.allclose(dots[np.lexsort(dots.T)], means[np.lexsort(means.numpy().T)], atol=1e-5), "the averages of that epoch"
+    assert frame_slider(**made, description="Epoch") is not None
+
+
+def test_training_frames_name_what_they_cannot_show(snapshots):
+    model, taken, data = snapshots
+    with pytest.raises(ValueError, match="snapshots must hold at least one; got none"):
+        plots.training_frames(model, Snapshots([0]), data)
+    with pytest.raises(TypeError, match=r"snapshots must be Snapshots \(fit.*\); got dict"):
+        plots.training_frames(model, dict(taken), data)
+    with pytest.raises(TypeError, match="model must be AttentionModel; got Linear"):
+        plots.training_frames(torch.nn.Linear(2, 2), taken, data)
+    with pytest.raises(ValueError, match="shows models of average_at=0; got 1"):
+        plots.training_frames(models.build("mlp-8-8", (2,), 3, average_at=1), taken, data)
