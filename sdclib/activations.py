@@ -56,8 +56,8 @@ def sparsemax(scores, dim=-1, mask=None):
 
     Args, Returns, Raises: as :func:`softmax`. A segment whose weight is 0 passes no gradient; a single segment of weight 1 passes none at all.
 
-    Source: Martins and Astudillo (2016), Algorithm 1. The support is found without gradients; the closed form on it is plain autograd, so
-    first and second derivatives are exact wherever they exist.
+    Source: Martins and Astudillo (2016), Algorithm 1. The derivative is written by hand, itself differentiable: first and
+    second derivatives are exact wherever they exist.
 
     >>> sparsemax(torch.tensor([1.0, 0.5, -1.0]))
     tensor([0.7500, 0.2500, 0.0000])
@@ -65,15 +65,32 @@ def sparsemax(scores, dim=-1, mask=None):
     scores = _masked(scores, dim, mask)
     if scores.dtype in _HALF:  # a cumulative sum in so few digits would miss sum 1 by a percent
         return sparsemax(scores.float(), dim).to(scores.dtype)
-    scores = scores - scores.detach().amax(dim, keepdim=True)  # shift-invariant; keeps the cumulative sum accurate
-    with torch.no_grad():
+    return _Sparsemax.apply(scores, dim)
+
+
+class _Sparsemax(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores, dim):
+        scores = scores - scores.amax(dim, keepdim=True)  # shift-invariant; keeps the cumulative sum accurate
         ordered = scores.sort(dim, descending=True).values
-        rank = _along(torch.arange(1, scores.shape[dim] + 1, device=scores.device, dtype=scores.dtype), scores, dim)
+        rank = _ranks(scores, dim)
         total = ordered.cumsum(dim)
-        size = (1 + rank * ordered > total).sum(dim, keepdim=True)
-        support = scores > (total.gather(dim, size - 1) - 1) / size
-    tau = (torch.where(support, scores, 0).sum(dim, keepdim=True) - 1) / support.sum(dim, keepdim=True)
-    return torch.where(support, scores - tau, 0).clamp(min=0)
+        size = (torch.addcmul(total, rank, ordered, value=-1) < 1).sum(dim, keepdim=True)
+        return torch.relu(scores - (total.gather(dim, size - 1) - 1) / size)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.dim = inputs[1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        support = ctx.saved_tensors[0] > 0
+        gradient = torch.where(support, gradient, 0)
+        mean = gradient.sum(ctx.dim, keepdim=True) / support.sum(ctx.dim, keepdim=True)
+        return torch.where(support, gradient - mean, 0), None
 
 
 def entmax15(scores, dim=-1, mask=None):
@@ -83,8 +100,8 @@ def entmax15(scores, dim=-1, mask=None):
 
     Args, Returns, Raises: as :func:`softmax`.
 
-    Source: Peters, Niculae and Martins (2019), Algorithm 2. The support is found without gradients; on it tau is the smaller root of
-    sum_j (s_j / 2 - tau)^2 = 1, in plain autograd, so first and second derivatives are exact wherever they exist.
+    Source: Peters, Niculae and Martins (2019), Algorithm 2. On the support tau is the smaller root of
+    sum_j (s_j / 2 - tau)^2 = 1. The derivative is written by hand, itself differentiable: first and second derivatives are exact wherever they exist.
 
     >>> entmax15(torch.tensor([1.0, 0.0, -2.0]))
     tensor([0.8307, 0.1693, 0.0000])
@@ -92,20 +109,35 @@ def entmax15(scores, dim=-1, mask=None):
     scores = _masked(scores, dim, mask)
     if scores.dtype in _HALF:
         return entmax15(scores.float(), dim).to(scores.dtype)
-    half = (scores - scores.detach().amax(dim, keepdim=True)) / 2
-    with torch.no_grad():
-        ordered = half.sort(dim, descending=True).values.clamp(min=-2)  # below -1 nothing can be in the support; -inf would give NaN
-        rank = _along(torch.arange(1, half.shape[dim] + 1, device=half.device, dtype=half.dtype), half, dim)
-        mean, square = ordered.cumsum(dim) / rank, (ordered**2).cumsum(dim)
-        root = (1 - (square - rank * mean**2)).div(rank).clamp(min=0).sqrt()
-        size = (mean - root <= ordered).sum(dim, keepdim=True)
-        support = half >= ordered.gather(dim, size - 1)
-    count, half = support.sum(dim, keepdim=True), torch.where(support, half, 0)
-    mean = half.sum(dim, keepdim=True) / count
-    spread = torch.where(support, half - mean, 0).square().sum(dim, keepdim=True)
-    # on the support every score is above tau, so the spread is below 1 but for rounding
-    tau = mean - ((1 - spread) / count).clamp(min=torch.finfo(half.dtype).tiny).sqrt()
-    return torch.where(support, (half - tau).clamp(min=0), 0).square()  # where before the square: a hidden -inf never meets a derivative
+    return _Entmax15.apply(scores, dim)
+
+
+class _Entmax15(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores, dim):
+        half = (scores - scores.amax(dim, keepdim=True)) / 2
+        ordered = half.sort(dim, descending=True).values.clamp(min=-2)  # below -1 nothing is in the support; -inf would give NaN
+        rank = _ranks(half, dim)
+        mean = ordered.cumsum(dim) / rank
+        spread = ordered.square().cumsum(dim) - rank * mean.square()
+        tau = mean - ((1 - spread) / rank).clamp(min=0).sqrt()
+        size = (tau <= ordered).sum(dim, keepdim=True)
+        return (half - tau.gather(dim, size - 1)).clamp(min=0).square()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.dim = inputs[1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (weights,) = ctx.saved_tensors
+        support = weights > 0  # where before the root: its derivative at 0 is infinite
+        root = torch.where(support, torch.where(support, weights, 1).sqrt(), 0)
+        gradient = gradient * root
+        return gradient - root * (gradient.sum(ctx.dim, keepdim=True) / root.sum(ctx.dim, keepdim=True)), None
 
 
 def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
@@ -275,11 +307,11 @@ def get(name, **settings):
     return partial(function, **settings) if settings else function
 
 
-def _along(values, like, dim):
-    """Values (m,) as a tensor that broadcasts along ``dim`` of another."""
+def _ranks(like, dim):
+    """1, 2, ..., m as a tensor that broadcasts along ``dim`` of another."""
     shape = [1] * like.ndim
     shape[dim] = -1
-    return values.view(shape)
+    return torch.arange(1, like.shape[dim] + 1, device=like.device, dtype=like.dtype).view(shape)
 
 
 def _masked(scores, dim, mask):
@@ -297,10 +329,15 @@ def _masked(scores, dim, mask):
         except RuntimeError:
             raise ValueError(f"mask must broadcast to the shape of scores, {tuple(scores.shape)}; got {tuple(mask.shape)}") from None
         scores = scores.masked_fill(~mask, -torch.inf)
-    if _checks.is_true((scores.isnan() | scores.isposinf()).any()):
-        raise _checks.NotFiniteError("scores must not be NaN or +inf; got some that are")
-    if _checks.is_true((scores.amax(dim) == -torch.inf).any()):
-        if mask is None or mask.any(dim).all():
-            raise _checks.NotFiniteError(f"scores must not all be -inf; got a mosaic whose real segments along dim {dim} all are")
-        raise ValueError(f"every mosaic needs at least one real segment; got one whose segments along dim {dim} are all masked")
+    if _checks.is_true(~scores.detach().amax(dim).isfinite().all()):  # NaN and +inf reach the maximum; it is -inf where nothing is left
+        _complain(scores, dim, mask)
     return scores
+
+
+def _complain(scores, dim, mask):
+    """Say which of the scores' faults it is."""
+    if (scores.isnan() | scores.isposinf()).any():
+        raise _checks.NotFiniteError("scores must not be NaN or +inf; got some that are")
+    if mask is None or mask.any(dim).all():
+        raise _checks.NotFiniteError(f"scores must not all be -inf; got a mosaic whose real segments along dim {dim} all are")
+    raise ValueError(f"every mosaic needs at least one real segment; got one whose segments along dim {dim} are all masked")
