@@ -4,11 +4,24 @@ Every activation is a function ``(scores, dim=-1, mask=None)``; ``mask`` is True
 weight exactly 0 and changes nothing for the others.
 """
 
+from functools import partial
+
 import torch
 
 from sdclib import _checks
 
-__all__ = ["get", "names", "softmax", "sparsemax"]
+__all__ = [
+    "entmax",
+    "entmax15",
+    "get",
+    "gumbel_softmax",
+    "names",
+    "softmax",
+    "sparsemax",
+    "spherical_softmax",
+    "temperature_softmax",
+    "topk_softmax",
+]
 
 
 def softmax(scores, dim=-1, mask=None):
@@ -43,29 +56,234 @@ def sparsemax(scores, dim=-1, mask=None):
 
     Args, Returns, Raises: as :func:`softmax`. A segment whose weight is 0 passes no gradient; a single segment of weight 1 passes none at all.
 
-    Source: Martins and Astudillo (2016), Algorithm 1. The support is found without gradients; the closed form on it is plain autograd, so
-    first and second derivatives are exact wherever they exist.
+    Source: Martins and Astudillo (2016), Algorithm 1. The derivative is written by hand, itself differentiable: first and
+    second derivatives are exact wherever they exist.
 
     >>> sparsemax(torch.tensor([1.0, 0.5, -1.0]))
     tensor([0.7500, 0.2500, 0.0000])
     """
     scores = _masked(scores, dim, mask)
-    if scores.dtype in (torch.bfloat16, torch.float16):  # a cumulative sum in so few digits would miss sum 1 by a percent
+    if scores.dtype in _HALF:  # a cumulative sum in so few digits would miss sum 1 by a percent
         return sparsemax(scores.float(), dim).to(scores.dtype)
-    scores = scores - scores.detach().amax(dim, keepdim=True)  # shift-invariant; keeps the cumulative sum accurate
-    with torch.no_grad():
+    return _Sparsemax.apply(scores, dim)
+
+
+class _Sparsemax(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores, dim):
+        scores = scores - scores.amax(dim, keepdim=True)  # shift-invariant; keeps the cumulative sum accurate
         ordered = scores.sort(dim, descending=True).values
-        shape = [1] * scores.ndim
-        shape[dim] = -1
-        rank = torch.arange(1, scores.shape[dim] + 1, device=scores.device, dtype=scores.dtype).view(shape)
+        rank = _ranks(scores, dim)
         total = ordered.cumsum(dim)
-        size = (1 + rank * ordered > total).sum(dim, keepdim=True)
-        support = scores > (total.gather(dim, size - 1) - 1) / size
-    tau = (torch.where(support, scores, 0).sum(dim, keepdim=True) - 1) / support.sum(dim, keepdim=True)
-    return torch.where(support, scores - tau, 0).clamp(min=0)
+        size = (torch.addcmul(total, rank, ordered, value=-1) < 1).sum(dim, keepdim=True)
+        return torch.relu(scores - (total.gather(dim, size - 1) - 1) / size)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.dim = inputs[1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        support = ctx.saved_tensors[0] > 0
+        gradient = torch.where(support, gradient, 0)
+        mean = gradient.sum(ctx.dim, keepdim=True) / support.sum(ctx.dim, keepdim=True)
+        return torch.where(support, gradient - mean, 0), None
 
 
-_ACTIVATIONS = {"softmax": softmax, "sparsemax": sparsemax}
+def entmax15(scores, dim=-1, mask=None):
+    """1.5-entmax: between softmax and sparsemax; weights can be exactly 0, and the largest saturates later than sparsemax's.
+
+    alpha_j = max(s_j / 2 - tau, 0)^2, with tau such that the weights sum to 1
+
+    Args, Returns, Raises: as :func:`softmax`.
+
+    Source: Peters, Niculae and Martins (2019), Algorithm 2. On the support tau is the smaller root of
+    sum_j (s_j / 2 - tau)^2 = 1. The derivative is written by hand, itself differentiable: first and second derivatives are exact wherever they exist.
+
+    >>> entmax15(torch.tensor([1.0, 0.0, -2.0]))
+    tensor([0.8307, 0.1693, 0.0000])
+    """
+    scores = _masked(scores, dim, mask)
+    if scores.dtype in _HALF:
+        return entmax15(scores.float(), dim).to(scores.dtype)
+    return _Entmax15.apply(scores, dim)
+
+
+class _Entmax15(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(scores, dim):
+        half = (scores - scores.amax(dim, keepdim=True)) / 2
+        ordered = half.sort(dim, descending=True).values.clamp(min=-2)  # below -1 nothing is in the support; -inf would give NaN
+        rank = _ranks(half, dim)
+        mean = ordered.cumsum(dim) / rank
+        spread = ordered.square().cumsum(dim) - rank * mean.square()
+        tau = mean - ((1 - spread) / rank).clamp(min=0).sqrt()
+        size = (tau <= ordered).sum(dim, keepdim=True)
+        return (half - tau.gather(dim, size - 1)).clamp(min=0).square()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.dim = inputs[1]
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (weights,) = ctx.saved_tensors
+        support = weights > 0  # where before the root: its derivative at 0 is infinite
+        root = torch.where(support, torch.where(support, weights, 1).sqrt(), 0)
+        gradient = gradient * root
+        return gradient - root * (gradient.sum(ctx.dim, keepdim=True) / root.sum(ctx.dim, keepdim=True)), None
+
+
+def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
+    """Entmax with any alpha: 1 is softmax, 2 is sparsemax, more is sparser still.
+
+    alpha_j = max((alpha - 1) s_j - tau, 0)^(1 / (alpha - 1)), with tau such that the weights sum to 1
+
+    Args:
+        scores, dim, mask: as for :func:`softmax`.
+        alpha: a number, 1 or more; or a tensor above 1 that broadcasts to ``scores`` with size 1 along ``dim``: it may be learnt.
+
+    Returns, Raises: as :func:`softmax`; ValueError for an alpha out of range.
+
+    Source: Peters, Niculae and Martins (2019). tau is found by bisection without gradients; two Newton steps at the solution, which leave
+    its value alone, carry the derivatives: exact to second order, for the scores and for alpha (Correia, Niculae and Martins 2019 give the first).
+
+    >>> entmax(torch.tensor([1.0, 0.5, -1.0]), alpha=2.0)
+    tensor([0.7500, 0.2500, 0.0000])
+    """
+    learnt = isinstance(alpha, torch.Tensor)
+    if not learnt and _checks.in_range("alpha", alpha, 1, float("inf"), include_high=False) == 1:
+        return softmax(scores, dim, mask)
+    if learnt and _checks.is_true((~(alpha > 1) | ~alpha.isfinite()).any()):
+        raise ValueError(f"alpha must be above 1 and finite, where it is a tensor; got {alpha.min():g}")
+    scores = _masked(scores, dim, mask)
+    if scores.dtype in _HALF:
+        return entmax(scores.float(), dim, alpha=alpha.float() if learnt else alpha).to(scores.dtype)
+    order = alpha if learnt else torch.as_tensor(alpha, dtype=scores.dtype, device=scores.device)
+    slope, scaled = order - 1, (scores - scores.detach().amax(dim, keepdim=True)) * (order - 1)
+    with torch.no_grad():
+        low = torch.full_like(scaled.amax(dim, keepdim=True), -1)
+        high = -torch.pow(torch.as_tensor(1 / scores.shape[dim], dtype=scores.dtype, device=scores.device), slope) + torch.zeros_like(low)
+        for _ in range(60 if scores.dtype == torch.float64 else 30):
+            middle = (low + high) / 2
+            above = (scaled - middle).clamp(min=0).pow(1 / slope).sum(dim, keepdim=True) >= 1
+            low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+        support = scaled > low
+
+    def weights(tau):
+        """On the support, and their derivative by -tau."""
+        base = torch.where(support, scaled - tau, 1)  # 1: any number whose powers and their derivatives are finite
+        base = base.clamp(min=torch.finfo(base.dtype).tiny)
+        return torch.where(support, base.pow(1 / slope), 0), torch.where(support, base.pow(1 / slope - 1), 0) / slope
+
+    tau = low
+    for _ in range(2):
+        value, steep = weights(tau)
+        tau = tau + (value.sum(dim, keepdim=True) - 1) / steep.sum(dim, keepdim=True)
+    value = weights(low + (tau - tau.detach()))[0]
+    return value / value.sum(dim, keepdim=True).detach()  # bisection leaves the sum a rounding error beside 1
+
+
+def spherical_softmax(scores, dim=-1, mask=None):
+    """Spherical softmax: weights in proportion to the squares of the scores. The scale of the scores does not matter, nor does their sign.
+
+    alpha_j = s_j^2 / sum_i s_i^2
+
+    Args, Returns: as :func:`softmax`. Where all scores are 0 the weights are equal and pass no gradient.
+
+    Raises: as :func:`softmax`; a score of -inf, too.
+
+    Source: de Brebisson and Vincent (2016); as attention, Laha et al. (2018) and Pandey et al. (2022).
+
+    >>> spherical_softmax(torch.tensor([1.0, -2.0, 0.0]))
+    tensor([0.2000, 0.8000, 0.0000])
+    """
+    masked = _masked(scores, dim, mask)  # the shared checks
+    hidden = torch.zeros_like(masked, dtype=torch.bool) if mask is None else ~mask.expand(masked.shape)
+    scores = masked.masked_fill(hidden, 0)
+    if _checks.is_true(scores.isneginf().any()):
+        raise _checks.NotFiniteError("spherical_softmax needs finite scores; got -inf")
+    if scores.dtype in _HALF:
+        return spherical_softmax(scores.float(), dim, mask).to(scores.dtype)
+    largest = scores.detach().abs().amax(dim, keepdim=True)
+    equal = torch.where(hidden, 0.0, 1.0).to(scores.dtype)
+    # divided by a constant first: squares neither overflow nor vanish, and no derivative changes, as the scale does not matter
+    square = torch.where(largest == 0, equal, scores / torch.where(largest == 0, 1, largest)).square()
+    return square / square.sum(dim, keepdim=True)
+
+
+def temperature_softmax(scores, dim=-1, mask=None, *, temperature=1.0):
+    """Softmax of the scores divided by a temperature: below 1 sharper, above 1 flatter.
+
+    Args:
+        scores, dim, mask: as for :func:`softmax`. temperature: above 0.
+
+    >>> temperature_softmax(torch.tensor([1.0, 0.0]), temperature=0.1)[0] > 0.999
+    tensor(True)
+    """
+    temperature = _checks.in_range("temperature", temperature, 0, float("inf"), include_low=False, include_high=False)
+    return softmax(_masked(scores, dim, mask) / temperature, dim)
+
+
+def topk_softmax(scores, dim=-1, mask=None, *, k=3):
+    """Softmax over the k largest scores; all others get weight 0, and no gradient. Scores that tie with the k-th are kept, too.
+
+    Args:
+        scores, dim, mask: as for :func:`softmax`. k: 1 or more; from the number of segments on it is softmax.
+
+    Source: as a gate, Shazeer et al. (2017).
+
+    >>> topk_softmax(torch.tensor([1.0, 1.0, 0.0]), k=2)
+    tensor([0.5000, 0.5000, 0.0000])
+    """
+    scores, k = _masked(scores, dim, mask), _checks.at_least("k", k, 1)
+    if k >= scores.shape[dim]:
+        return torch.softmax(scores, dim)
+    least = scores.detach().topk(k, dim).values.amin(dim, keepdim=True)
+    return torch.softmax(scores.masked_fill(scores < least, -torch.inf), dim)
+
+
+def gumbel_softmax(scores, dim=-1, mask=None, *, temperature=1.0, straight_through=True, generator=None):
+    """A random segment, drawn with the softmax of the scores as probabilities: for training only, as every call draws anew.
+
+    With ``straight_through`` the weights are 1 and 0 and their derivatives are those of the relaxed weights, softmax((s + g) / temperature)
+    with g standard Gumbel; without, the relaxed weights are returned.
+
+    Args:
+        scores, dim, mask: as for :func:`softmax`. temperature: above 0. generator: a torch.Generator; None = the global one.
+
+    Source: Jang, Gu and Poole (2017); Maddison, Mnih and Teh (2017).
+
+    >>> gumbel_softmax(torch.tensor([50.0, 0.0]), generator=torch.Generator().manual_seed(0))
+    tensor([1., 0.])
+    """
+    scores = _masked(scores, dim, mask)
+    uniform = torch.rand(scores.shape, dtype=torch.float64, device=scores.device, generator=generator)
+    tiny = torch.finfo(torch.float64).tiny
+    gumbel = -(-uniform.clamp(min=tiny).log()).clamp(min=tiny).log()
+    relaxed = temperature_softmax(scores + gumbel.to(scores.dtype), dim, temperature=temperature)
+    if not straight_through:
+        return relaxed
+    chosen = torch.zeros_like(relaxed).scatter(dim, relaxed.argmax(dim, keepdim=True), 1)
+    return chosen + (relaxed - relaxed.detach())  # exactly 1 and 0
+
+
+_HALF = (torch.bfloat16, torch.float16)
+_ACTIVATIONS = {
+    "softmax": softmax,
+    "sparsemax": sparsemax,
+    "entmax15": entmax15,
+    "entmax": entmax,
+    "spherical_softmax": spherical_softmax,
+    "temperature_softmax": temperature_softmax,
+    "topk_softmax": topk_softmax,
+}
 
 
 def names():
@@ -77,15 +295,23 @@ def names():
     return tuple(_ACTIVATIONS)
 
 
-def get(name):
-    """The activation of that name; a function is returned as it is.
+def get(name, **settings):
+    """The activation of that name, with other settings than its defaults if there are any; a function is returned as it is.
 
     >>> get("softmax") is softmax
     True
+    >>> get("entmax", alpha=1.0)(torch.tensor([0.0, 0.0]))
+    tensor([0.5000, 0.5000])
     """
-    if callable(name):
-        return name
-    return _ACTIVATIONS[_checks.choice("activation", name, names())]
+    function = name if callable(name) else _ACTIVATIONS[_checks.choice("activation", name, names())]
+    return partial(function, **settings) if settings else function
+
+
+def _ranks(like, dim):
+    """1, 2, ..., m as a tensor that broadcasts along ``dim`` of another."""
+    shape = [1] * like.ndim
+    shape[dim] = -1
+    return torch.arange(1, like.shape[dim] + 1, device=like.device, dtype=like.dtype).view(shape)
 
 
 def _masked(scores, dim, mask):
@@ -103,10 +329,15 @@ def _masked(scores, dim, mask):
         except RuntimeError:
             raise ValueError(f"mask must broadcast to the shape of scores, {tuple(scores.shape)}; got {tuple(mask.shape)}") from None
         scores = scores.masked_fill(~mask, -torch.inf)
-    if _checks.is_true((scores.isnan() | scores.isposinf()).any()):
-        raise _checks.NotFiniteError("scores must not be NaN or +inf; got some that are")
-    if _checks.is_true((scores.amax(dim) == -torch.inf).any()):
-        if mask is None or mask.any(dim).all():
-            raise _checks.NotFiniteError(f"scores must not all be -inf; got a mosaic whose real segments along dim {dim} all are")
-        raise ValueError(f"every mosaic needs at least one real segment; got one whose segments along dim {dim} are all masked")
+    if _checks.is_true(~scores.detach().amax(dim).isfinite().all()):  # NaN and +inf reach the maximum; it is -inf where nothing is left
+        _complain(scores, dim, mask)
     return scores
+
+
+def _complain(scores, dim, mask):
+    """Say which of the scores' faults it is."""
+    if (scores.isnan() | scores.isposinf()).any():
+        raise _checks.NotFiniteError("scores must not be NaN or +inf; got some that are")
+    if mask is None or mask.any(dim).all():
+        raise _checks.NotFiniteError(f"scores must not all be -inf; got a mosaic whose real segments along dim {dim} all are")
+    raise ValueError(f"every mosaic needs at least one real segment; got one whose segments along dim {dim} are all masked")
