@@ -18,7 +18,7 @@ def training_frames(model, snapshots, mosaics, *, figsize=(6.8, 3.2), **limits):
         figsize: of a frame, inches. limits: xlim, ylim, aspect and others of :func:`sdclib.plots.inside`.
 
     Returns:
-        dict with frames (figures), labels and alts, one each a snapshot: ``frame_slider(**training_frames(...), description="Epoch")``.
+        dict with frames (figures), labels and alts, one of each per snapshot: :func:`sdclib.widgets.frame_slider` takes them as they are.
 
     Raises:
         TypeError, ValueError: what is no AttentionModel or no Snapshots, or none taken.
