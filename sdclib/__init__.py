@@ -28,6 +28,7 @@ __all__ = [
     "fit",
     "fit_many",
     "focus_table",
+    "inference",
     "intervals",
     "interventions",
     "make_mosaics",

@@ -36,7 +36,7 @@ def _tables(options):
             continue
         runs = table.runs()
         stored = valid_rows(Store(name, options.results))
-        print(f"{name:<16} {sum(run.hash in stored for run in runs):>4} of {len(runs):>4} runs stored   {table.description}")
+        print(f"{name:<20} {sum(run.hash in stored for run in runs):>4} of {len(runs):>4} runs stored   {table.description}")
     return 0
 
 
@@ -54,7 +54,8 @@ def _run(options):
         elapsed = time.perf_counter() - start
         left = timedelta(seconds=round(elapsed / (done - n_stored) * (total - done)))
         what = row["error"] or f"train accuracy {row['train_accuracy']:.1f}, FTPT {row['train_ftpt']:.1f}, epoch {row['stopped_at']}"
-        name = f"{row['dataset']} data_seed {row['data_seed']} seed {row['seed']}"
+        method = row["activation"] if row["objective"] == "soft" else row["objective"]
+        name = f"{row['dataset']} {method} layer {row['average_at']} k {row['entropy_weight']:g} data_seed {row['data_seed']} seed {row['seed']}"
         print(f"{done}/{total} {name}: {what}; {row['seconds']:.1f} s, about {left} left", flush=True)
 
     rows = execute(runs, workers=options.workers, store=store, progress=None if sys.stderr.isatty() else line)

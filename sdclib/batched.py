@@ -28,13 +28,14 @@ def fit_many(
     stop_below=None,
     seeds=None,
     *,
+    objective_options=None,
     progress=None,
 ):
     """Train models of one architecture side by side; up to rounding each ends as :func:`sdclib.fit` would have left it.
 
     Pays where a model is so tiny that most time goes into calls and not into arithmetic (the linear ones: three times as fast or more).
-    The segments of all mosaics of all models are held at once. Models with buffers (batch normalisation) or dropout are for
-    :func:`sdclib.fit` alone.
+    The segments of all mosaics of all models are held at once. Models with buffers (batch normalisation) or dropout, and objectives that
+    sample (REINFORCE), are for :func:`sdclib.fit` alone.
 
     Args:
         models: a list of AttentionModels of the same architecture, activation and averaging layer; trained in place.
@@ -50,17 +51,20 @@ def fit_many(
         TrainingDiverged: a loss became NaN or infinite; the message names the seed.
     """
     check_settings(entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below, 1)
-    objective = objectives.get(objective)
+    objective = objectives.get(objective, **(objective_options or {}))
+    if "generator" in objective.takes:
+        raise ValueError(f"fit_many can't train by an objective that samples; got {objective}: train the models one by one with fit")
     models, data = list(models), [data] * len(models) if isinstance(data, Mosaics) else list(data)
     seeds = list(range(len(models)) if seeds is None else seeds)
     _check_lists(models, data, seeds)
     rngs = [_checks.generator(seed, "order") for seed in seeds]
     parameters, buffers = stack_module_state(models)
-    template, loss_of = copy.deepcopy(models[0]).train(), objective
+    template, loss_of, epoch = copy.deepcopy(models[0]).train(), objective, 0
     if template.activation is activations.softmax:
         template.activation = _softmax
-    if objective is objectives.soft and entropy_weight == 0:
+    if objective.loss is objectives.soft and entropy_weight == 0:
         loss_of = _cross_entropy
+    alone = {"segment_logits": True} if objective.segment_logits else {}
     # all mosaics of all models as one long list: a batch of all models is then a single gather of rows
     segments, label = torch.cat([part.segments for part in data]), torch.cat([part.label for part in data])
     everything = torch.arange(len(label), device=label.device).view(len(models), -1)  # the mosaics of each model, by their place in that list
@@ -69,8 +73,8 @@ def fit_many(
 
     @vmap
     def losses(parameters, buffers, segments, label):
-        output = functional_call(template, (parameters, buffers), (segments,))
-        return loss_of(output, label, entropy_weight=entropy_weight)
+        output = functional_call(template, (parameters, buffers), (segments,), alone)
+        return loss_of(output, label, entropy_weight=entropy_weight, epoch=epoch)
 
     def keep(which, epoch):
         """Copy the weights of model ``which`` out of the stack."""
@@ -96,7 +100,7 @@ def fit_many(
                 loss.sum().backward()
                 stepper.step()
             bar.update()
-            if stop_below is not None:
+            if stop_below is not None and objective.may_stop(epoch):
                 template.eval()
                 with torch.no_grad():
                     below = losses(parameters, buffers, *take(everything)) <= stop_below
@@ -121,15 +125,15 @@ def _softmax(scores, dim, mask=None):
     return torch.softmax(scores.mT.contiguous(), -2).mT
 
 
-def _cross_entropy(output, label, *, entropy_weight):
+def _cross_entropy(output, label, *, entropy_weight, epoch):
     """``objectives.soft`` for ``entropy_weight`` = 0: cross_entropy of n mosaics as of one with n pixels, whose classes stand on axis 1."""
     return torch.nn.functional.cross_entropy(output.logits.mT[None], label[None])
 
 
 def _row(seed, epochs, model, data, objective, entropy_weight):
     with divergence(f"for seed {seed} after epoch {epochs}", started=epochs > 0):
-        output = predict(model, data)
-        loss = finite(objective(output, data.label, entropy_weight=entropy_weight))
+        output = predict(model, data, segment_logits=objective.segment_logits)
+        loss = finite(objective.reported(output, data.label, entropy_weight=entropy_weight, epoch=epochs))
         return {"seed": seed, "epochs": epochs, "loss": loss} | (measure(output, data) if data.foreground is not None else {})
 
 

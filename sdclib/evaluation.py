@@ -3,20 +3,23 @@
 Anything will do as a model that returns ``.logits`` (n, K) and ``.attention`` (n, m) for ``model(segments, mask=None)``.
 """
 
+import math
 from contextlib import contextmanager
 
 import torch
 
 from sdclib import _checks, metrics, objectives
+from sdclib.inference import INFERENCES, logits_under, output_of
 from sdclib.models import AttentionModel, ModelOutput
 from sdclib.mosaics import Mosaics
 
-__all__ = ["MEASURES", "evaluate", "measure", "predict"]
+__all__ = ["BY_INFERENCE", "MEASURES", "evaluate", "measure", "predict"]
 
 MEASURES = ("accuracy", "ftpt", "ffpt", "ftpf", "ffpf", "foreground_mass", "n_active", "corner_distance", "entropy_bits", "majority")
+BY_INFERENCE = tuple(f"{inference}_{name}" for inference in INFERENCES[1:] for name in ("accuracy", "ftpt"))
 
 
-def predict(model, mosaics, batch_size=10_000):
+def predict(model, mosaics, batch_size=10_000, segment_logits=False):
     """The model's output on all mosaics, without gradients and in evaluation mode.
 
     Base points that stand in many mosaics are scored once by an :class:`sdclib.AttentionModel`; a model with a ``forward`` of its own
@@ -26,9 +29,10 @@ def predict(model, mosaics, batch_size=10_000):
         model: an AttentionModel or anything with the same call.
         mosaics: Mosaics.
         batch_size: mosaics (and base points, where these are scored once) at a time.
+        segment_logits: whether the classifier is also asked about each segment alone.
 
     Returns:
-        ModelOutput: logits (n, K), attention (n, m) and scores (n, m; None if the model gives none).
+        ModelOutput: logits (n, K), attention (n, m), scores (n, m; None if the model gives none) and, if asked for, segment_logits (n, m, K).
 
     Raises:
         TypeError, ValueError: what is no Mosaics, no mosaic, a model whose output lacks logits or attention, or whose shapes do not fit the mosaics.
@@ -45,33 +49,55 @@ def predict(model, mosaics, batch_size=10_000):
         shared = _scores_points(model) and len(mosaics.pool) < mosaics.n * mosaics.m
         if shared:
             encoded = [torch.cat(parts) for parts in zip(*map(model.encode, mosaics.pool.points.split(batch_size)), strict=True)]
+            alone = torch.cat([model.classifier(values) for values in encoded[1].split(batch_size)]) if segment_logits else None
         parts = []
         for start in range(0, mosaics.n, batch_size):
             batch = mosaics[start : start + batch_size]
             if shared:
                 output = model.combine(encoded[0][batch.index], encoded[1][batch.index], batch.mask)
+                output = output._replace(segment_logits=alone[batch.index]) if segment_logits else output
             else:
-                output = model(batch.segments) if batch.mask is None else model(batch.segments, mask=batch.mask)
+                output = output_of(model, batch.segments, batch.mask, segment_logits)
             parts.append(_checked(output, batch))
-    logits, attention = (torch.cat([getattr(part, name) for part in parts]) for name in ("logits", "attention"))
-    has_scores = getattr(parts[0], "scores", None) is not None
-    return ModelOutput(logits, attention, torch.cat([part.scores for part in parts]) if has_scores else None)
+
+    def joined(name):
+        return None if getattr(parts[0], name, None) is None else torch.cat([getattr(part, name) for part in parts])
+
+    return ModelOutput(joined("logits"), joined("attention"), joined("scores"), joined("segment_logits") if segment_logits else None)
 
 
-def evaluate(model, mosaics, *, entropy_weight=0.0):
+def evaluate(model, mosaics, *, objective="soft", entropy_weight=0.0, inferences=None):
     """All measures of a model on mosaics, by name: loss (nats) and those in ``MEASURES``.
 
     accuracy, ftpt, ffpt, ftpf, ffpf and majority are in percent, foreground_mass in [0, 1]; see :mod:`sdclib.metrics`.
+
+    Args:
+        model, mosaics: as for :func:`predict`.
+        objective, entropy_weight: whose loss is reported (of a sampled one its expectation).
+        inferences: whether to measure also the accuracy and FTPT of predictions from the most attended segment and from the mixture (the
+            names in ``BY_INFERENCE``); None = if the objective looks at segments alone.
     """
-    output = predict(model, mosaics)
-    return {"loss": float(objectives.soft(output, mosaics.label, entropy_weight=entropy_weight)), **measure(output, mosaics)}
+    objective = objectives.get(objective)
+    alone = objective.segment_logits if inferences is None else objective.segment_logits or inferences
+    output = predict(model, mosaics, segment_logits=alone)
+    loss = objective.reported(output, mosaics.label, entropy_weight=entropy_weight, epoch=math.inf)
+    return {"loss": float(loss), **measure(output, mosaics)}
 
 
 def measure(output, mosaics):
-    """All measures of an output that :func:`predict` gave, by name. Raises ValueError if the foreground is not known."""
+    """All measures of an output that :func:`predict` gave, by name. Raises ValueError if the foreground is not known.
+
+    accuracy and the four of the focus table are those of ``output.logits``, the averaged input; with segment_logits there are also those in
+    ``BY_INFERENCE``.
+    """
     table = metrics.focus_table(output.attention, output.logits, mosaics.label, mosaics.foreground, mosaics.mask)
     mass = metrics.foreground_mass(output.attention, mosaics.foreground, mosaics.mask)
-    return {**table.as_dict(), "foreground_mass": float(mass.double().mean()), **metrics.sparsity(output.attention, mosaics.mask)}
+    measures = {**table.as_dict(), "foreground_mass": float(mass.double().mean()), **metrics.sparsity(output.attention, mosaics.mask)}
+    if output.segment_logits is not None:
+        for inference in INFERENCES[1:]:
+            table = metrics.focus_table(output.attention, logits_under(output, inference), mosaics.label, mosaics.foreground, mosaics.mask)
+            measures |= {f"{inference}_accuracy": table.accuracy, f"{inference}_ftpt": table.ftpt}
+    return measures
 
 
 def _checked(output, batch):

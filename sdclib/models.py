@@ -15,11 +15,13 @@ __all__ = ["AttentionModel", "ModelOutput", "architectures", "build", "hidden_wi
 
 
 class ModelOutput(NamedTuple):
-    """logits (n, K); attention (n, m), weights on the simplex; scores (n, m), before the activation."""
+    """logits (n, K); attention (n, m), weights on the simplex; scores (n, m), before the activation; segment_logits (n, m, K), the
+    classifier on each segment alone, where they were asked for."""
 
     logits: torch.Tensor
     attention: torch.Tensor
     scores: torch.Tensor
+    segment_logits: torch.Tensor | None = None
 
 
 class AttentionModel(nn.Module):
@@ -88,8 +90,11 @@ class AttentionModel(nn.Module):
         average = torch.einsum("nm,nm...->n...", attention, values)
         return ModelOutput(self.classifier(average), attention, scores)
 
-    def forward(self, segments, mask=None):
+    def forward(self, segments, mask=None, segment_logits=False):
         """The output for segments (n, m, *feature); mask (n, m) is True where a segment is real.
+
+        With ``segment_logits`` the output also has the classifier's logits for each segment alone (n, m, K), as hard attention and the
+        marginal likelihood want them; those of a segment that is not real mean nothing, and have no weight.
 
         Raises:
             TypeError, ValueError: segments with fewer than three axes or none at all or (for models made by :func:`build`) of another
@@ -100,7 +105,8 @@ class AttentionModel(nn.Module):
             hidden = ~_checks.mask(mask, (n, m))
             segments = segments.masked_fill(hidden.reshape(n, m, *[1] * (segments.ndim - 2)), 0)
         scores, values = self.encode(segments.flatten(0, 1))
-        return self.combine(scores.view(n, m), values.view(n, m, *values.shape[1:]), mask)
+        output = self.combine(scores.view(n, m), values.view(n, m, *values.shape[1:]), mask)
+        return output._replace(segment_logits=self.classifier(values).view(n, m, -1)) if segment_logits else output
 
     def segment_logits(self, segments):
         """The classifier on each segment alone: (n, m, K). A segment alone is a mosaic with m = 1 (any activation gives it weight 1)."""

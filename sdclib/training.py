@@ -4,12 +4,14 @@ import copy
 import os
 import sys
 from contextlib import contextmanager
+from functools import partial
 
 import pandas as pd
 import torch
 
 from sdclib import _checks, objectives
 from sdclib.evaluation import measure, modes_kept, predict
+from sdclib.inference import output_of
 from sdclib.mosaics import Mosaics
 
 __all__ = ["OPTIMIZERS", "Snapshots", "TrainingDiverged", "fit"]
@@ -52,6 +54,7 @@ def fit(
     stop_below=None,
     seed=0,
     *,
+    objective_options=None,
     record_every=1,
     callback=None,
     progress=None,
@@ -61,7 +64,7 @@ def fit(
     Args:
         model: an AttentionModel (or module with the same call).
         data: Mosaics to train on.
-        objective: a name of :mod:`sdclib.objectives` or a function (output, label, entropy_weight=...) -> loss.
+        objective: a name of :mod:`sdclib.objectives`, an :class:`sdclib.objectives.Objective`, or a function (output, label, entropy_weight=...) -> loss.
         entropy_weight: weight k of the entropy of attention, in [0, 1).
         optimizer: "adam" or "sgd".
         lr: learning rate, above 0.
@@ -69,14 +72,17 @@ def fit(
         epochs: at most so many passes over the data, 0 or more.
         batch_size: mosaics a step.
         stop_below: stop when the training loss, evaluated after an epoch on all mosaics, is at most this (the paper: 0.01); None = never.
-        seed: seed of the batch order.
+            REINFORCE's is its expectation; a hybrid's counts only when its schedule has come to its end.
+        seed: seed of the batch order and of what the objective samples.
+        objective_options: dict of what a named objective can be told: :func:`sdclib.objectives.get`.
         record_every: epochs between the rows of the history; the first (epoch 0, before training) and the last epoch always have one.
         callback: called as callback(epoch, model, last) after every epoch and, with epoch 0, before the first.
         progress: a progress bar; None = where there is a terminal or a notebook (TQDM_DISABLE=1 turns it off).
 
     Returns:
         DataFrame, one row a recorded epoch: epoch, loss (nats) and the measures of :func:`sdclib.evaluate` on the training mosaics (in
-        percent where they are shares; without foreground only loss). ``.attrs["stopped"]`` says why training ended.
+        percent where they are shares; without foreground only loss), for objectives that look at segments alone also those of the other
+        inferences. ``.attrs["stopped"]`` says why training ended.
 
     Raises:
         ValueError, TypeError: arguments out of range.
@@ -91,22 +97,23 @@ def fit(
     check_settings(entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below, record_every)
     _checks.instance("model", model, torch.nn.Module, ", as AttentionModel is")
     _checks.instance("data", data, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
-    objective = objectives.get(objective)
+    objective = objectives.get(objective, **(objective_options or {}))
     stepper = make_optimizer(model.parameters(), optimizer, lr, momentum)
-    rng = _checks.generator(seed, "order")
+    rng, sampling = _checks.generator(seed, "order"), _sampling(objective, seed, data.index.device)
     rows, stopped = [], f"after {epochs} epochs"
     with progress_bar(epochs, progress) as bar, modes_kept(model):
         for epoch in range(epochs + 1):
             if epoch > 0:
                 order = torch.from_numpy(rng.permutation(data.n)).to(data.index.device)
-                _one_epoch(model, data, order.split(batch_size), objective, entropy_weight, stepper, where=f"epoch {epoch}")
+                loss_of = partial(objective, entropy_weight=entropy_weight, epoch=epoch, generator=sampling)
+                _one_epoch(model, data, order.split(batch_size), loss_of, objective.segment_logits, stepper, where=f"epoch {epoch}")
                 bar.update()
             last, due = epoch == epochs, epoch % record_every == 0
             if stop_below is not None or due or last:
                 with divergence(f"after epoch {epoch}", started=epoch > 0):
-                    output = predict(model, data)
-                    loss = finite(objective(output, data.label, entropy_weight=entropy_weight))
-                    if stop_below is not None and epoch > 0 and loss <= stop_below:
+                    output = predict(model, data, segment_logits=objective.segment_logits)
+                    loss = finite(objective.reported(output, data.label, entropy_weight=entropy_weight, epoch=epoch))
+                    if stop_below is not None and epoch > 0 and loss <= stop_below and objective.may_stop(epoch):
                         last, stopped = True, f"loss at most {stop_below:g} after epoch {epoch}"
                     if due or last:
                         rows.append({"epoch": epoch, "loss": loss} | (measure(output, data) if data.foreground is not None else {}))
@@ -119,13 +126,19 @@ def fit(
     return history
 
 
-def _one_epoch(model, data, batches, objective, entropy_weight, stepper, where):
+def _sampling(objective, seed, device):
+    """A torch.Generator on the data's device for an objective that samples, from the seed; else None."""
+    if "generator" not in objective.takes:
+        return None
+    return torch.Generator(device).manual_seed(int(_checks.generator(seed, "sample_segments").integers(2**63)))
+
+
+def _one_epoch(model, data, batches, loss_of, segment_logits, stepper, where):
     model.train()
     for step, batch in enumerate(batches, start=1):
         part = data[batch]
         with divergence(f"at {where}, step {step}"):
-            output = model(part.segments) if part.mask is None else model(part.segments, mask=part.mask)
-            loss = objective(output, part.label, entropy_weight=entropy_weight)
+            loss = loss_of(output_of(model, part.segments, part.mask, segment_logits), part.label)
             finite(loss)
         stepper.zero_grad()
         loss.backward()

@@ -60,9 +60,25 @@ def test_every_field_enters_the_hash():
     run = Run(dataset="dataset1", architecture="A1", optimizer="sgd")
     changes = {"dataset": "dataset2", "architecture": "mlp-5-6", "average_at": 1, "activation": "sparsemax", "entropy_weight": 0.1, "optimizer": "adam"}
     changes |= {"lr": 0.5, "momentum": 0.5, "epochs": 3, "batch_size": 7, "stop_below": 0.0, "m": 4, "n": 5, "init": "default", "data_seed": 1, "seed": 1}
-    changes |= {"dtype": "float64"}
-    assert set(changes) == set(run.as_dict()) - {"objective"}  # the one that has no second choice yet
+    changes |= {"dtype": "float64", "objective": "reinforce"}
+    assert set(changes) == set(run.as_dict()) - {"objective_options"}
     assert len({run.hash, *(replace(run, **{name: value}).hash for name, value in changes.items())}) == len(changes) + 1
+
+
+def test_options_of_the_objective_enter_the_hash_and_are_one_however_written():
+    run = Run(dataset="dataset1", architecture="A1", objective="reinforce")
+    other = replace(run, objective_options={"samples": 2, "baseline": "leave_one_out"})
+    assert other.hash != run.hash and other.options == {"samples": 2, "baseline": "leave_one_out"}
+    assert replace(run, objective_options='{"baseline":"leave_one_out","samples":2}') == other
+    assert replace(run, objective_options={}) == run
+    for wrong, message in (
+        ({"sample": 2}, "objective 'reinforce' has the options samples, baseline; got sample"),
+        ({"samples": 0}, "samples must be at least 1; got 0"),
+        ("[1]", r"objective_options must be a dict; got \[1\]"),
+        ("{", "objective_options must be a dict of plain values, or the same as JSON; got '{'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            replace(run, objective_options=wrong)
 
 
 def test_a_run_is_frozen():

@@ -64,8 +64,8 @@ def test_entropy_is_that_of_the_weights():
 
 
 def test_get():
-    assert objectives.get("soft") is objectives.soft
-    assert objectives.get(max) is max
+    assert objectives.get("soft").loss is objectives.soft
+    assert objectives.get(max).loss is max
     assert "soft" in objectives.names()
     with pytest.raises(ValueError, match="unknown objective 'hard-ish'; choose one of soft"):
         objectives.get("hard-ish")

@@ -18,7 +18,7 @@ ROOT = Path(sdclib.__file__).parent
 FLOORS = [  # design: imports run only downwards, or along a floor without a circle
     {"_checks", "_files", "reporting"},
     {"activations", "distributions"},
-    {"mosaics", "models", "metrics", "intervals", "interventions"},
+    {"mosaics", "models", "inference", "metrics", "intervals", "interventions"},
     {"objectives", "evaluation", "diagnosis", "_verdict", "constructed"},
     {"training", "batched"},
     {"experiments", "plots", "widgets"},

@@ -4,10 +4,11 @@ import time
 
 import torch
 
-from sdclib import distributions, evaluation, models
+from sdclib import distributions, evaluation, models, objectives
 from sdclib.diagnosis import diagnose
 from sdclib.experiments import provenance
 from sdclib.experiments.rows import MEASURED, SPLITS
+from sdclib.inference import under
 from sdclib.mosaics import make_mosaics
 from sdclib.training import TrainingDiverged, fit
 
@@ -21,10 +22,10 @@ def compute(run):
 
     Returns:
         (row, environment of this process). The row has the run's fields, ``hash``, ``engine``, the measures of :func:`sdclib.evaluate`
-        under the prefixes ``train_``, ``recomposed_`` and ``fresh_``, ``stopped_at`` (the last epoch trained), ``mode`` and, in
-        percent of the training mosaics, ``right_absent`` and ``right_read`` of :func:`sdclib.diagnose` ("" and None for m = 1, where there is
-        nowhere else to look), ``seconds`` of processor time, and ``error``: "" or, if training diverged, what was raised; then mode is "" and
-        the measures are None.
+        (of all inferences) under the prefixes ``train_``, ``recomposed_`` and ``fresh_``, ``stopped_at`` (the last epoch trained), ``mode``
+        and, in percent of the training mosaics, ``right_absent`` and ``right_read`` of :func:`sdclib.diagnose`, for the model as its objective
+        uses it ("" and None for m = 1, where there is nowhere else to look), ``seconds`` of processor time, and ``error``: "" or, if training
+        diverged, what was raised; then mode is "" and the measures are None.
     """
     torch.set_num_threads(1)
     start = time.thread_time()  # of this thread alone: what else the machine does meanwhile does not count
@@ -42,14 +43,15 @@ def _train_and_measure(run):
     data = mosaics["train"]
     of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init")}
     model = models.build(run.architecture, data.feature_shape, data.n_classes, **of_model, dtype=dtype)
-    names = ("objective", "entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below", "seed")
+    names = ("entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below", "seed")
     of_training = {name: getattr(run, name) for name in names}
-    history = fit(model, data, **of_training, record_every=max(run.epochs, 1), progress=False)
+    objective = objectives.get(run.objective, **run.options)
+    history = fit(model, data, objective, **of_training, record_every=max(run.epochs, 1), progress=False)
     measured = {"stopped_at": int(history.epoch.iloc[-1])}
     for split, part in mosaics.items():
-        for name, value in evaluation.evaluate(model, part, entropy_weight=run.entropy_weight).items():
+        for name, value in evaluation.evaluate(model, part, objective=objective, entropy_weight=run.entropy_weight, inferences=True).items():
             measured[f"{split}_{name}"] = value
-    return measured | _diagnosed(model, data)
+    return measured | _diagnosed(under(model, objective.inference), data)
 
 
 def _diagnosed(model, data):

@@ -6,13 +6,13 @@ import zlib
 from dataclasses import fields
 from typing import NamedTuple
 
-from sdclib.evaluation import MEASURES
+from sdclib.evaluation import BY_INFERENCE, MEASURES
 from sdclib.experiments.runs import Run
 
 __all__ = ["COLUMNS", "HEADER", "MEASURED", "SPLITS", "Damage", "parse", "to_line"]
 
 SPLITS = ("train", "recomposed", "fresh")
-MEASURED = ("stopped_at", *(f"{split}_{name}" for split in SPLITS for name in ("loss", *MEASURES)), "right_absent", "right_read")
+MEASURED = ("stopped_at", *(f"{split}_{name}" for split in SPLITS for name in ("loss", *MEASURES, *BY_INFERENCE)), "right_absent", "right_read")
 
 # Column -> type, in the order of the file. "check" is the checksum of the line before it.
 _TYPES = {field.name: field.type if field.type in (int, str) else float for field in fields(Run)}

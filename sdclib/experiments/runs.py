@@ -22,6 +22,7 @@ class Run:
         dataset: a name of :mod:`sdclib.distributions`.
         architecture, average_at, activation, init: as for :func:`sdclib.models.build`.
         objective, entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below: as for :func:`sdclib.fit`; epochs is the limit.
+        objective_options: as for :func:`sdclib.fit`: a dict, or the same as JSON; kept as JSON, "" = none.
         m, n: segments in a mosaic; mosaics to train on, and as many in each test set.
         data_seed: seed of the mosaics.
         seed: seed of the initial weights and of the batch order.
@@ -53,11 +54,14 @@ class Run:
     data_seed: int = 0
     seed: int = 0
     dtype: str = "float32"
+    objective_options: str = ""
 
     def __post_init__(self):
         _checks.choice("dataset", self.dataset, distributions.names())
         _checks.choice("activation", self.activation, activations.names())
-        _checks.choice("objective", self.objective, objectives.names())
+        options = _as_dict(self.objective_options)
+        objectives.get(_checks.choice("objective", self.objective, objectives.names()), **options)
+        object.__setattr__(self, "objective_options", json.dumps(options, sort_keys=True) if options else "")
         _checks.choice("init", self.init, models.INITIALISATIONS)
         _checks.choice("dtype", self.dtype, DTYPES)
         for name, least in (("average_at", 0), ("m", 1), ("n", 1), ("data_seed", 0), ("seed", 0)):
@@ -94,6 +98,11 @@ class Run:
         settings["stop_below"] = None if stop_below is None or math.isnan(stop_below) else stop_below
         return cls(**settings)
 
+    @property
+    def options(self):
+        """``objective_options`` as a dict."""
+        return _as_dict(self.objective_options)
+
     def as_dict(self):
         """The fields by name, in their order."""
         return asdict(self)
@@ -104,9 +113,25 @@ class Run:
 
         A field added later must leave the hash as it is where it has its default value, or every stored row would be lost.
         """
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        settings = asdict(self)
+        if not self.objective_options:
+            del settings["objective_options"]
+        text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __str__(self):
         own = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
         return f"Run({', '.join(own)})"
+
+
+def _as_dict(options):
+    """Options of an objective, given as a dict or as JSON, as a dict."""
+    if not options:
+        return {}
+    try:
+        options = json.loads(options) if isinstance(options, str) else json.loads(json.dumps(options))
+    except (TypeError, ValueError):
+        raise ValueError(f"objective_options must be a dict of plain values, or the same as JSON; got {options!r}") from None
+    if not isinstance(options, dict):
+        raise ValueError(f"objective_options must be a dict; got {options!r}")
+    return options

@@ -37,6 +37,13 @@ _BOXES = (
     {"dataset": "boxes_column", "architecture": "column", "lr": 0.01, "epochs": 150},
 )
 _DATASET1 = {"dataset": "dataset1", "architecture": "A1", "epochs": 2500, "stop_below": 0.01}
+_ENTROPY = {0: (0.0005, 0.001, 0.005, 0.01, 0.02, 0.05), 1: (0.005,), 2: (0.001, 0.005, 0.01, 0.02, 0.05)}  # by averaging layer; .05 is ours
+_PAIRS = tuple((seed, seed) for seed in range(20))  # the same in every table below, so that methods are compared on the same pairs
+
+
+def _dataset1(layer, **settings):
+    return {**_DATASET1, "average_at": layer, **settings}
+
 
 _TABLES = (
     Table(
@@ -50,6 +57,30 @@ _TABLES = (
         "dataset1, A1, softmax, averaging at layer 0: 4 data seeds, each with the same 5 initial seeds",
         (_DATASET1,),
         tuple((data_seed, seed) for seed in range(5) for data_seed in range(4)),  # crossed: spread over data and over initialisation come apart
+    ),
+    Table(
+        "dataset1-activations",
+        "dataset1, A1: softmax and the sparse activations, averaging at layers 0 and 2 (softmax also 1)",
+        (
+            _dataset1(1),
+            *(_dataset1(layer, activation=name) for layer in (0, 2) for name in ("softmax", "sparsemax", "entmax15", "spherical_softmax")),
+        ),
+        _PAIRS,
+    ),
+    Table(
+        "dataset1-entropy",
+        "dataset1, A1: the weight of the entropy of attention, by averaging layer",
+        (
+            *(_dataset1(layer) for layer in _ENTROPY),
+            *(_dataset1(layer, entropy_weight=k, epochs=3000) for layer, weights in _ENTROPY.items() for k in weights),
+        ),
+        _PAIRS,
+    ),
+    Table(
+        "dataset1-objectives",
+        "dataset1, A1: soft and hard attention, REINFORCE, marginal likelihood and the hybrid, averaging at layers 0 and 2",
+        tuple(_dataset1(layer, objective=name) for layer in (0, 2) for name in ("soft", "hard", "reinforce", "marginal", "hybrid")),
+        _PAIRS,
     ),
 )
 TABLES = {table.name: table for table in _TABLES}
