@@ -452,3 +452,21 @@ def test_a_table_is_read_sorted(store):
 def test_a_table_name_is_no_path(name, tmp_path):
     with pytest.raises(ValueError, match="the name of a table must be letters"):
         Store(name, tmp_path)
+
+
+def test_a_file_that_lacks_later_columns_is_read_and_gets_them(store, computed):
+    """A measure added to the library loses no row; the first row that is added writes the file anew, with all columns."""
+    for row, environment in computed[:2]:
+        store.append(row, environment)
+    whole = store.rows()
+    cut = [name for name in COLUMNS if name not in ("objective_options", "fresh_mixture_ftpt")]
+    lines = [",".join((*cut, "check"))]
+    for row in whole.values():
+        line = ",".join("" if row[name] is None else str(row[name]) for name in cut)
+        lines.append(f"{line},{zlib.crc32(line.encode()):08x}")
+    store.csv.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    older = Store("t", store.folder)
+    assert older.rows() == {key: row | {"fresh_mixture_ftpt": None} for key, row in whole.items()}
+    older.append(*computed[2])
+    assert store.csv.read_text(encoding="utf-8").split("\n")[0].count(",") == len(COLUMNS)
+    assert list(Store("t", store.folder).rows()) == [row["hash"] for row, _ in computed[:3]]

@@ -21,6 +21,7 @@ _TYPES |= {name: int if name == "stopped_at" else float for name in MEASURED} | 
 COLUMNS = tuple(_TYPES)
 HEADER = ",".join((*COLUMNS, "check"))
 _OPTIONAL = {"stop_below", *MEASURED}  # empty = None
+_LATER = dict.fromkeys(MEASURED) | {"objective_options": ""}  # columns that an older file may lack, and what its rows have there
 
 
 class Damage(NamedTuple):
@@ -42,20 +43,19 @@ def to_line(row):
 
 
 def parse(data):
-    """The rows in the bytes of a file, by hash, and the list of its Damage.
+    """The rows in the bytes of a file, by hash, and the list of its Damage. Columns that came later may be missing.
 
     Raises:
         ValueError: the first line does not name the columns; then nothing below it can be read.
     """
     lines = data.split(b"\n")
-    if lines[0].decode(errors="replace").rstrip("\r") != HEADER:
-        raise ValueError(f"line 1 must be {HEADER!r}; got {lines[0].decode(errors='replace')!r}")
+    columns = _columns(lines[0].decode(errors="replace").rstrip("\r"))
     rows, damaged = {}, []
     for number, raw in enumerate(lines[1:], start=2):
         if raw == b"" and number == len(lines):
             break  # what follows the end of the last line
         try:
-            row = _from_line(raw.decode().rstrip("\r"))
+            row = _from_line(raw.decode().rstrip("\r"), columns)
             if number == len(lines):
                 raise ValueError("the line has no end")
             if row["hash"] in rows:
@@ -67,7 +67,15 @@ def parse(data):
     return rows, damaged
 
 
-def _from_line(line):
+def _columns(header):
+    """The columns that the first line of a file names, or ValueError."""
+    *columns, last = header.split(",")
+    if last != "check" or not set(COLUMNS) - set(_LATER) <= set(columns) <= set(COLUMNS) or len(set(columns)) < len(columns):
+        raise ValueError(f"line 1 must be {HEADER!r} (an older file may lack measures); got {header!r}")
+    return columns
+
+
+def _from_line(line, columns):
     content, _, check = line.rpartition(",")
     if check != _checksum(content):
         raise ValueError("the checksum does not fit: the line was cut or altered")
@@ -75,7 +83,8 @@ def _from_line(line):
         cells = next(csv.reader([content], strict=True))
     except csv.Error as error:
         raise ValueError(f"no line of CSV: {error}") from error
-    row = {name: _value(name, cell) for name, cell in zip(COLUMNS, cells, strict=True)}
+    found = {name: _value(name, cell) for name, cell in zip(columns, cells, strict=True)}
+    row = {name: found[name] if name in found else _LATER[name] for name in COLUMNS}
     if Run.from_row(row).hash != row["hash"]:
         raise ValueError(f"the hash of its run is {Run.from_row(row).hash} and not {row['hash']}")
     return row

@@ -63,7 +63,7 @@ class Store:
                 return old
             row = {name: (row | {"batch": self._batch(row, environment)})[name] for name in COLUMNS}
             line = to_line(row)
-            if old:
+            if old or (self.csv.exists() and not self._has_all_columns()):
                 self._replace(row)
             elif self.csv.exists():
                 _append(self.csv, f"{line}\n")
@@ -71,6 +71,10 @@ class Store:
                 write_atomically(self.csv, f"{HEADER}\n{line}\n")
             self._rows, self._seen = self._rows | {row["hash"]: row}, _signature(self.csv)
         return row
+
+    def _has_all_columns(self):
+        with self.csv.open(encoding="utf-8") as file:
+            return file.readline().rstrip("\n") == HEADER
 
     def _replace(self, row):
         """Write the file again, whole or not at all, with ``row`` for the one of that run; then forget batches without rows."""
