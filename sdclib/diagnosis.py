@@ -26,16 +26,17 @@ MODES = ("interpretable", "elimination", "mixture", "looking away", "memorising"
 
 @dataclass(frozen=True)
 class Limits:
-    """Where the answers part, each with its reason. All but the last four are percentages.
+    """Where the answers part, each with its reason. All but the last five are percentages.
 
     Args:
-        accurate: below this a model is "not accurate". The error modes are about models that one would have trusted.
+        accurate: below this a model is "not accurate". The error modes are about models that one would have trusted. Every mosaic counts
+            alike: where nearly all are of one class little is asked of the others, but never less than a constant answer has right.
         interpretable: so many of the right predictions must have looked at the foreground, in every class. Not 100: clusters overlap, and a
             mosaic or two on the wrong side of a boundary is no error mode. In every class, because one class of ten that is never looked at
             costs only 10 % over all.
         sufficient: so often must the focused segment alone give the prediction of the whole mosaic; else the largest weight is on the
             foreground but it is the average that is read.
-        memorised, learnt: the share of its accuracy above chance that the model keeps on new mosaics. Below ``memorised`` it has learnt its
+        memorised, learnt: the share of its accuracy above that of a constant answer that the model keeps on new mosaics. Below ``memorised`` it has learnt its
             mosaics by heart; above ``learnt`` it has learnt the task; in between both, and the answer is "undetermined".
         absent, read: the share of predictions that are right without looking and need no foreground (every class counted alike): at least
             ``absent``: elimination; at most ``read``: the average is read. Every model says something when there is no foreground, so a model
@@ -46,8 +47,11 @@ class Limits:
         majority: the weight above which the foreground outweighs all other segments together. A foreground that is looked at with less, and
             does not suffice alone, is read off the average.
         leak: a foreground weight, in [0, 1], below which nothing is left to read: what the measures of sparsity do not count as active either.
-            It decides only where nothing can be replaced (:func:`diagnose_stored`).
-        per_class: so many mosaics of every class must there be for an answer.
+            It decides only where nothing can be replaced (:func:`diagnose_stored`), and not against ``of_chance``: one of 300 segments
+            has less by chance alone.
+        per_class: so many mosaics of every class must there be for an answer; classes with fewer new mosaics are not compared on these.
+        strays: so many mosaics of a class that are right without looking prove nothing: in a class of ten, two on the wrong side of a boundary
+            are 20 %. Where ``interpretable`` is 100 none is let pass.
     """
 
     accurate: float = 90.0
@@ -61,9 +65,11 @@ class Limits:
     majority: float = 0.5
     leak: float = 0.01
     per_class: int = 10
+    strays: int = 2
 
     def __post_init__(self):
         _checks.at_least("per_class", self.per_class, 1)
+        _checks.at_least("strays", self.strays, 0)
         _checks.in_range("accurate", self.accurate, 0, 100, include_low=False)  # of what is never right nobody can ask why
         _checks.in_range("of_chance", self.of_chance, 0, float("inf"), include_high=False)
         for name in ("interpretable", "sufficient", "memorised", "learnt", "absent", "read"):
@@ -84,7 +90,8 @@ class Diagnosis:
         reason: a sentence or two with the numbers that decided.
         table: FocusTable of the mosaics.
         per_class: DataFrame, one row a class: mosaics; looked, absent, read (percent of its mosaics that are right, by what made them
-            so; without interventions absent and read are missing and "elsewhere" is their sum); wrong; foreground_mass in [0, 1].
+            so; without interventions absent and read are missing and "elsewhere" is their sum); wrong; foreground_mass in [0, 1]. NaN for
+            a class that has no mosaics.
         confusion: DataFrame (K, K): percent of the mosaics of a class (rows) that are given each label (columns); labels with equal logits
             share a mosaic. NaN in the row of a class that has no mosaics.
         concentration: dict with the measures of :func:`sdclib.metrics.sparsity` and foreground_mass (chance: what it would be by chance).
@@ -126,13 +133,16 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
     """Tell which error mode a model is in.
 
     What it cannot tell: why training led there; whether the model would be in the same mode on other data; which of the unlooked-at
-    segments a prediction was read from; anything of a model that is not accurate. A segment alone, and a mosaic without foreground, are inputs
-    that the model was not trained on: what it does there is evidence, not proof.
+    segments a prediction was read from; anything of a model that is not accurate. New compositions do not show that the segments themselves
+    are known by heart: only mosaics of other segments do. It takes for granted that the background has nothing to do with the label: without
+    ``new``, a model that reads the label off the background passes for memorising. A segment alone, and a mosaic without foreground, are
+    inputs that the model was not trained on: what it does there is evidence, not proof.
 
     Args:
         model: an AttentionModel or anything that for ``model(segments, mask=None)`` gives .logits (n, K) and .attention (n, m), m free.
         mosaics: Mosaics whose foreground is known; those that the model was trained on, or memorising cannot be seen.
-        new: Mosaics that the model has not seen (their foreground need not be known); None = new compositions of the segments of ``mosaics``.
+        new: Mosaics that the model has not seen (their foreground need not be known, nor their classes be in the same shares); None = new
+            compositions of the segments of ``mosaics``.
         draws: how often each random replacement is drawn.
         seed: of the replacements; other seeds draw others.
         limits: Limits; None = the defaults.
@@ -166,8 +176,11 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
 
     stays = hits(interventions.without_foreground)
     single = predict(model, interventions.alone(mosaics, focused)).logits
+    if single.isnan().any():
+        raise _checks.NotFiniteError("logits must not be NaN; got some that are for the focused segment alone")
+    on_new = hits(interventions.recompose) if new is None else hits(lambda *_: new, repeats=1)
     found = {
-        "new mosaics": (hits(interventions.recompose) if new is None else hits(lambda *_: new, repeats=1)).mean(),
+        "new mosaics": on_new.mean(),
         "another foreground": hits(interventions.swap_foreground).mean() if len(mosaics.label.unique()) > 1 else float("nan"),
         "no foreground": _mean(stays, right),
         "another focused segment": _mean(hits(lambda which, s: interventions.with_background(which, focused, s)), right),
@@ -180,7 +193,8 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
         found["another background segment"] = _mean(
             hits(lambda part, s: interventions.with_background(part, other[has_other], s), which), right[has_other.cpu()]
         )
-    return _diagnosis(output, mosaics, {name: 100 * float(value) for name, value in found.items()}, limits, stays)
+    found = {name: 100 * float(value) for name, value in found.items()}
+    return _diagnosis(output, mosaics, found, limits, stays, (on_new, (mosaics if new is None else new).label.cpu()))
 
 
 def diagnose_stored(attention, logits, label, foreground, *, mask=None, new_logits=None, new_label=None, limits=None):
@@ -193,7 +207,8 @@ def diagnose_stored(attention, logits, label, foreground, *, mask=None, new_logi
     read, which does not prove that it was. In between the answer is "undetermined", where :func:`diagnose` would replace the foreground.
 
     What it cannot tell: memorising, if no ``new_logits`` are given (such a model is then taken for one that reads, and the reason says
-    so); whether the segment looked at would suffice alone; one class by absence from one class read, where its foreground has much weight.
+    so); whether the background tells the label (what is read there passes for read off the average); whether the segment looked at would
+    suffice alone; one class by absence from one class read, where its foreground has much weight.
 
     Args:
         attention: (n, m) weights. logits: (n, K). label: (n,) in 0 ... K-1. foreground: (n,) in 0 ... m-1. mask: (n, m) or None.
@@ -207,28 +222,30 @@ def diagnose_stored(attention, logits, label, foreground, *, mask=None, new_logi
         ValueError, TypeError: as :func:`sdclib.metrics.focus_table`; one segment only; one of ``new_logits`` and ``new_label`` without the other.
     """
     limits = _limits(limits)
+    attention, logits, new_logits = (part.detach() if isinstance(part, torch.Tensor) else part for part in (attention, logits, new_logits))
     metrics.focus_table(attention, logits, label, foreground, mask)  # all the checks of shapes, types and ranges
     if (new_logits is None) != (new_label is None):
         raise ValueError(f"new_logits and new_label belong together; got only {'new_label' if new_logits is None else 'new_logits'}")
     n, m = attention.shape
     # nothing looks at the segments of these mosaics: they only say which label, foreground and mask go together
     mosaics = Mosaics.from_segments(torch.zeros(n, m, 1), label, foreground, mask=mask, n_classes=logits.shape[1])
-    found = {}
+    found, new = {}, None
     if new_logits is not None:
         if _checks.floating("new_logits", new_logits, 2).shape[1] != logits.shape[1] or len(new_logits) < 1:
             wanted = f"one row or more and {logits.shape[1]} columns, the classes of logits"
             raise ValueError(f"new_logits must have {wanted}; got shape {tuple(new_logits.shape)}")
         new_label = _checks.labels("new_label", new_label, *new_logits.shape, what="the last class")
-        found["new mosaics"] = 100 * float(metrics.prediction_hit(new_logits, new_label).double().mean())
-    return _diagnosis(ModelOutput(logits.cpu(), attention.cpu(), None), _measurable("attention", mosaics), found, limits, stays=None)
+        new = metrics.prediction_hit(new_logits, new_label).double().cpu(), new_label.cpu()
+        found["new mosaics"] = 100 * float(new[0].mean())
+    return _diagnosis(ModelOutput(logits.cpu(), attention.cpu(), None), _measurable("attention", mosaics), found, limits, new=new)
 
 
-def _diagnosis(output, mosaics, found, limits, stays):
+def _diagnosis(output, mosaics, found, limits, stays=None, new=None):
     attention, logits, label, mask = output.attention, output.logits, mosaics.label, mosaics.mask
     hit = metrics.focus_hit(attention, mosaics.foreground, mask).double().cpu()
     mass = metrics.foreground_mass(attention, mosaics.foreground, mask).double().cpu()
     real = torch.full((mosaics.n,), mosaics.m) if mask is None else mask.sum(1).cpu()
-    evidence = Evidence.gather(_prediction(output, mosaics), hit, mass, label.cpu(), mosaics.n_classes, real, stays)
+    evidence = Evidence.gather(_prediction(output, mosaics), hit, mass, label.cpu(), mosaics.n_classes, real, stays, new)
     mode, reason = verdict(evidence, found, limits)
     return Diagnosis(
         mode=mode,

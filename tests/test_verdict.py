@@ -137,6 +137,7 @@ REFUSED = {
     "NaN": ({"absent": float("nan")}, ValueError, r"absent must be in \[0, 100\]; got nan"),
     "word": ({"read": "60"}, TypeError, "read must be a number; got '60'"),
     "count": ({"per_class": 0}, ValueError, "per_class must be at least 1; got 0"),
+    "fewer than no strays": ({"strays": -1}, ValueError, "strays must be at least 0; got -1"),
     "half a mosaic": ({"per_class": 2.5}, TypeError, "per_class must be a whole number; got 2.5"),
     "memorised above learnt": ({"memorised": 80}, ValueError, "memorised must be at most learnt; got 80 and 75"),
     "read above absent": ({"absent": 50}, ValueError, "read must be at most absent; got 60 and 50"),
