@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
@@ -354,7 +355,7 @@ def test_what_is_read_is_what_was_written(store, computed):
 _FLOATS = st.lists(st.floats(allow_nan=False), min_size=len(MEASURED) - 1, max_size=len(MEASURED) - 1)
 
 
-@given(values=_FLOATS, error=st.text(st.characters(exclude_characters="\n\r")))
+@given(values=_FLOATS, error=st.text(st.characters(codec="utf-8", exclude_characters="\n\r")))
 @settings(max_examples=30, deadline=None)
 def test_every_float_and_text_survives_the_file(computed, values, error):
     row = computed[0][0] | dict(zip(MEASURED[1:], values, strict=True)) | {"error": error, "batch": "b"}
@@ -454,19 +455,20 @@ def test_a_table_name_is_no_path(name, tmp_path):
         Store(name, tmp_path)
 
 
-def test_a_file_that_lacks_later_columns_is_read_and_gets_them(store, computed):
+def test_a_file_that_lacks_later_columns_is_read_and_gets_them(tmp_path, computed):
     """A measure added to the library loses no row; the first row that is added writes the file anew, with all columns."""
+    store = Store("t", tmp_path)
     for row, environment in computed[:2]:
         store.append(row, environment)
-    whole = store.rows()
+    whole = dict(store.rows())
     cut = [name for name in COLUMNS if name not in ("objective_options", "fresh_mixture_ftpt")]
     lines = [",".join((*cut, "check"))]
     for row in whole.values():
         line = ",".join("" if row[name] is None else str(row[name]) for name in cut)
         lines.append(f"{line},{zlib.crc32(line.encode()):08x}")
     store.csv.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    older = Store("t", store.folder)
+    older = Store("t", tmp_path)
     assert older.rows() == {key: row | {"fresh_mixture_ftpt": None} for key, row in whole.items()}
     older.append(*computed[2])
-    assert store.csv.read_text(encoding="utf-8").split("\n")[0].count(",") == len(COLUMNS)
-    assert list(Store("t", store.folder).rows()) == [row["hash"] for row, _ in computed[:3]]
+    assert store.csv.read_text(encoding="utf-8").split("\n")[0] == HEADER
+    assert list(Store("t", tmp_path).rows()) == [row["hash"] for row, _ in computed[:3]]
