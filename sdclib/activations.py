@@ -62,35 +62,42 @@ def sparsemax(scores, dim=-1, mask=None):
     >>> sparsemax(torch.tensor([1.0, 0.5, -1.0]))
     tensor([0.7500, 0.2500, 0.0000])
     """
-    scores = _masked(scores, dim, mask)
-    if scores.dtype in _HALF:  # a cumulative sum in so few digits would miss sum 1 by a percent
-        return sparsemax(scores.float(), dim).to(scores.dtype)
-    return _Sparsemax.apply(scores, dim)
+    return _apply(_Sparsemax, _TransformedSparsemax, *_checked(scores, dim, mask), dim)
+
+
+def _keep(ctx, inputs, output):
+    """What the backward of sparsemax and of entmax15 needs."""
+    ctx.dim = inputs[-1]
+    ctx.save_for_backward(output)
+
+
+def _sparsemax(scores, largest, dim):
+    scores = scores - largest  # shift-invariant; keeps the cumulative sum accurate
+    total = scores.sort(dim, descending=True).values.cumsum(dim)
+    # Were the k largest scores the support, tau would be (total - 1) / k. It is the largest of these: with a smaller tau the k would weigh more than 1.
+    tau = total.sub_(1).div_(_ranks(scores, dim)).amax(dim, keepdim=True)
+    return scores.sub_(tau).relu_()
 
 
 class _Sparsemax(torch.autograd.Function):
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(scores, dim):
-        scores = scores - scores.amax(dim, keepdim=True)  # shift-invariant; keeps the cumulative sum accurate
-        ordered = scores.sort(dim, descending=True).values
-        rank = _ranks(scores, dim)
-        total = ordered.cumsum(dim)
-        size = (torch.addcmul(total, rank, ordered, value=-1) < 1).sum(dim, keepdim=True)
-        return torch.relu(scores - (total.gather(dim, size - 1) - 1) / size)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.dim = inputs[1]
-        ctx.save_for_backward(output)
+    def forward(ctx, scores, largest, dim):
+        weights = _sparsemax(scores, largest, dim)
+        _keep(ctx, (scores, largest, dim), weights)
+        return weights
 
     @staticmethod
     def backward(ctx, gradient):
         support = ctx.saved_tensors[0] > 0
         gradient = torch.where(support, gradient, 0)
         mean = gradient.sum(ctx.dim, keepdim=True) / support.sum(ctx.dim, keepdim=True)
-        return torch.where(support, gradient - mean, 0), None
+        return torch.where(support, gradient - mean, 0), None, None
+
+
+class _TransformedSparsemax(_Sparsemax):
+    generate_vmap_rule = True
+    forward = staticmethod(_sparsemax)
+    setup_context = staticmethod(_keep)
 
 
 def entmax15(scores, dim=-1, mask=None):
@@ -106,30 +113,26 @@ def entmax15(scores, dim=-1, mask=None):
     >>> entmax15(torch.tensor([1.0, 0.0, -2.0]))
     tensor([0.8307, 0.1693, 0.0000])
     """
-    scores = _masked(scores, dim, mask)
-    if scores.dtype in _HALF:
-        return entmax15(scores.float(), dim).to(scores.dtype)
-    return _Entmax15.apply(scores, dim)
+    return _apply(_Entmax15, _TransformedEntmax15, *_checked(scores, dim, mask), dim)
+
+
+def _entmax15(scores, largest, dim):
+    half = (scores - largest).div_(2)  # in place only where vmap has a rule for it
+    ordered = half.sort(dim, descending=True).values.clamp(min=-2)  # below -1 nothing is in the support; -inf would give NaN
+    rank = _ranks(half, dim)
+    mean = ordered.cumsum(dim).div_(rank)
+    spread = torch.addcmul(ordered.square().cumsum(dim), rank, mean.square(), value=-1)
+    tau = mean.sub_((1 - spread).div_(rank).relu_().sqrt_())
+    size = (tau <= ordered).sum(dim, keepdim=True)
+    return half.sub_(tau.gather(dim, size - 1)).relu_().square()
 
 
 class _Entmax15(torch.autograd.Function):
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(scores, dim):
-        half = (scores - scores.amax(dim, keepdim=True)) / 2
-        ordered = half.sort(dim, descending=True).values.clamp(min=-2)  # below -1 nothing is in the support; -inf would give NaN
-        rank = _ranks(half, dim)
-        mean = ordered.cumsum(dim) / rank
-        spread = ordered.square().cumsum(dim) - rank * mean.square()
-        tau = mean - ((1 - spread) / rank).clamp(min=0).sqrt()
-        size = (tau <= ordered).sum(dim, keepdim=True)
-        return (half - tau.gather(dim, size - 1)).clamp(min=0).square()
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.dim = inputs[1]
-        ctx.save_for_backward(output)
+    def forward(ctx, scores, largest, dim):
+        weights = _entmax15(scores, largest, dim)
+        _keep(ctx, (scores, largest, dim), weights)
+        return weights
 
     @staticmethod
     def backward(ctx, gradient):
@@ -137,7 +140,14 @@ class _Entmax15(torch.autograd.Function):
         support = weights > 0  # where before the root: its derivative at 0 is infinite
         root = torch.where(support, torch.where(support, weights, 1).sqrt(), 0)
         gradient = gradient * root
-        return gradient - root * (gradient.sum(ctx.dim, keepdim=True) / root.sum(ctx.dim, keepdim=True)), None
+        mean = gradient.sum(ctx.dim, keepdim=True) / root.sum(ctx.dim, keepdim=True)
+        return gradient.addcmul(root, mean, value=-1), None, None
+
+
+class _TransformedEntmax15(_Entmax15):
+    generate_vmap_rule = True
+    forward = staticmethod(_entmax15)
+    setup_context = staticmethod(_keep)
 
 
 def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
@@ -162,11 +172,11 @@ def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
         return softmax(scores, dim, mask)
     if learnt and _checks.is_true((~(alpha > 1) | ~alpha.isfinite()).any()):
         raise ValueError(f"alpha must be above 1 and finite, where it is a tensor; got {alpha.min():g}")
-    scores = _masked(scores, dim, mask)
+    scores, largest = _checked(scores, dim, mask)
     if scores.dtype in _HALF:
         return entmax(scores.float(), dim, alpha=alpha.float() if learnt else alpha).to(scores.dtype)
     order = alpha if learnt else torch.as_tensor(alpha, dtype=scores.dtype, device=scores.device)
-    slope, scaled = order - 1, (scores - scores.detach().amax(dim, keepdim=True)) * (order - 1)
+    slope, scaled = order - 1, (scores - largest) * (order - 1)
     with torch.no_grad():
         low = torch.full_like(scaled.amax(dim, keepdim=True), -1)
         high = -torch.pow(torch.as_tensor(1 / scores.shape[dim], dtype=scores.dtype, device=scores.device), slope) + torch.zeros_like(low)
@@ -314,8 +324,24 @@ def _ranks(like, dim):
     return torch.arange(1, like.shape[dim] + 1, device=like.device, dtype=like.dtype).view(shape)
 
 
+def _apply(function, transformed, scores, largest, dim):
+    """Apply one of two Functions that compute the same: ``transformed`` is open to vmap, for which every call binds its arguments by
+    their signature anew. On small tensors that takes a tenth of the time, so it is applied only where it is needed.
+    """
+    if scores.dtype in _HALF:  # a cumulative sum in so few digits would miss sum 1 by a percent
+        return _apply(function, transformed, scores.float(), largest.float(), dim).to(scores.dtype)
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        function = transformed
+    return function.apply(scores, largest, dim)
+
+
 def _masked(scores, dim, mask):
     """Scores with -inf where no segment is; the checks that all activations share."""
+    return _checked(scores, dim, mask)[0]
+
+
+def _checked(scores, dim, mask):
+    """The same, and the largest score of each mosaic, a constant: shape as scores, with size 1 along ``dim``."""
     _checks.floating("scores", scores)
     if scores.ndim == 0 or not -scores.ndim <= dim < scores.ndim:
         raise ValueError(f"dim must name an axis of scores; got dim {dim} for shape {tuple(scores.shape)}")
@@ -329,9 +355,11 @@ def _masked(scores, dim, mask):
         except RuntimeError:
             raise ValueError(f"mask must broadcast to the shape of scores, {tuple(scores.shape)}; got {tuple(mask.shape)}") from None
         scores = scores.masked_fill(~mask, -torch.inf)
-    if _checks.is_true(~scores.detach().amax(dim).isfinite().all()):  # NaN and +inf reach the maximum; it is -inf where nothing is left
+    largest = scores.detach().amax(dim, keepdim=True)  # NaN and +inf reach the maximum; it is -inf where nothing is left
+    total = largest.sum()
+    if _checks.is_true(total - total != 0) and not largest.isfinite().all():  # one number is quick to look at; it can overflow, too
         _complain(scores, dim, mask)
-    return scores
+    return scores, largest
 
 
 def _complain(scores, dim, mask):
