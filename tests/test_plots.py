@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from sdclib import constructed, diagnose, distributions, fit, make_mosaics, models, plots
+from sdclib import AttentionModel, Mosaics, constructed, diagnose, distributions, fit, make_mosaics, models, plots
 from sdclib.diagnosis import diagnose_stored
 from sdclib.evaluation import evaluate, predict
 from sdclib.intervals import over_seeds
@@ -351,3 +351,92 @@ def test_training_frames_name_what_they_cannot_show(snapshots):
         plots.training_frames(torch.nn.Linear(2, 2), taken, data)
     with pytest.raises(ValueError, match="shows models of average_at=0; got 1"):
         plots.training_frames(models.build("mlp-8-8", (2,), 3, average_at=1), taken, data)
+
+
+# What is easily drawn wrong without a word.
+
+
+@pytest.fixture
+def hidden():
+    """Mosaics on the plane, half of them with a hidden segment that is NaN."""
+    rng = np.random.default_rng(0)
+    segments, mask = torch.from_numpy(rng.normal(size=(60, 4, 2))).float(), torch.ones(60, 4, dtype=torch.bool)
+    mask[:30, 3] = False
+    return Mosaics.from_segments(segments.masked_fill(~mask[..., None], torch.nan), torch.arange(60) % 3, torch.zeros(60, dtype=int), mask=mask)
+
+
+def test_averages_of_mosaics_with_hidden_segments_are_all_drawn(trained, hidden):
+    model, axes = trained[0], Figure().subplots(1, 2)
+    plots.inside(model, hidden, axes)
+    drawn = [np.ma.filled(c.get_offsets(), np.nan) for c in axes[1].collections if isinstance(c, PathCollection)]
+    means = (predict(model, hidden).attention[..., None] * hidden.segments.nan_to_num()).sum(1)
+    for k, points in enumerate(drawn):
+        assert np.allclose(points, means[hidden.label == k], atol=1e-5)
+    assert sum(map(len, drawn)) == 60 and np.isfinite([*axes[0].get_xlim(), *axes[0].get_ylim()]).all()
+
+
+def test_a_figure_asks_the_model_in_evaluation_mode_and_leaves_it_as_it_was(ax):
+    focus = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.9), torch.nn.Linear(8, 1))
+    model = AttentionModel(focus, torch.nn.Sequential(torch.nn.Dropout(0.9), torch.nn.Linear(2, 3))).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.random.get_rng_state()
+    plots.focus_contours(model, ax, **PLANE, resolution=10)
+    plots.decision_regions(model, ax, **PLANE, resolution=10)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.random.get_rng_state(), state), "dropout was off"
+    assert all(module.training for module in model.modules())
+
+
+def test_a_model_without_parameters_is_drawn(ax):
+    model = AttentionModel(lambda points: points[:, :1], lambda averages: torch.cat([averages, averages[:, :1]], 1))
+    plots.focus_contours(model, ax, **PLANE)
+    plots.decision_regions(model, ax, **PLANE)
+
+
+@pytest.mark.parametrize("draw", [plots.focus_contours, plots.decision_regions])
+def test_a_model_whose_networks_nobody_knows_is_refused(ax, draw):
+    with pytest.raises(TypeError, match="model must be AttentionModel; got function"):
+        draw(lambda segments, mask=None: None, ax, **PLANE)
+    with pytest.raises(TypeError, match="model must be AttentionModel; got function"):
+        plots.averaged_points(lambda segments, mask=None: None, None, ax)
+
+
+def test_a_mosaic_with_a_hidden_segment_keeps_its_grey_scale(ax):
+    images = torch.arange(80.0).reshape(4, 4, 5)
+    images[3] = torch.nan
+    plots.mosaic(images, ax)
+    assert [image.get_clim() for image in ax.images] == [(0, 59)] * 4
+
+
+def test_half_precision_is_drawn(ax):
+    plots.weights(torch.tensor([0.25, 0.75], dtype=torch.bfloat16), ax)
+    assert [bar.get_height() for bar in ax.patches] == [0.25, 0.75]
+    plots.mosaic(torch.rand(4, 5, 5).bfloat16(), ax)
+
+
+WRONG = {
+    "colour": (lambda ax: plots.mosaic(torch.rand(4, 3, 5, 5), ax), r"segments must be images \(m, h, w\) or \(m, 1, h, w\); got shape \(4, 3, 5, 5\)"),
+    "one image": (lambda ax: plots.mosaic(torch.rand(5, 5), ax), r"got shape \(5, 5\)"),
+    "few weights": (lambda ax: plots.mosaic(torch.rand(4, 5, 5), ax, attention=torch.ones(3) / 3), "attention must be 4 weights, one a segment; got 3"),
+    "many weights": (lambda ax: plots.mosaic(torch.rand(4, 5, 5), ax, attention=torch.ones(9) / 9), "attention must be 4 weights, one a segment; got 9"),
+    "place": (lambda ax: plots.mosaic(torch.rand(4, 5, 5), ax, foreground=4), r"foreground must be in 0 ... 3 \(the last place\); got 4"),
+    "place of a weight": (lambda ax: plots.weights(torch.ones(4) / 4, ax, foreground=-1), r"foreground must be in 0 ... 3 \(the last place\); got -1"),
+    "one epoch": (lambda ax: plots.four_way_epochs(pd.DataFrame(dict.fromkeys(["epoch", *plots.FOUR_WAY], [0.0])), ax), "two rows or more.*; got 1"),
+}
+
+
+@pytest.mark.parametrize(("draw", "message"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_drawn_is_named(ax, draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw(ax)
+
+
+def test_a_class_without_mosaics_has_a_row_and_no_bar(ax, case):
+    found = diagnose(case.model, case.mosaics[case.mosaics.label != 0], draws=1)
+    plots.confusion(found, ax)
+    n = len(found.confusion)
+    assert words(ax.texts)[:n] == ["–"] * n and "–" not in words(ax.texts)[n:]
+    figure = plots.diagnosis(found, Figure())
+    figure.canvas.draw()
+    heights = [[bar.get_width() for bar in bars] for bars in figure.axes[0].containers]
+    assert np.isnan(np.array(heights)[:, 0]).all() and np.isfinite(np.array(heights)[:, 1:]).all()

@@ -42,12 +42,12 @@ def interventions(diagnosis, ax):
 
 
 def confusion(diagnosis, ax, *, names=None):
-    """Percent of the mosaics of a class (rows) that are given each label (columns)."""
+    """Percent of the mosaics of a class (rows) that are given each label (columns); a dash where the class has no mosaics."""
     table = diagnosis.confusion.to_numpy()
     names = _names(names, [str(k) for k in range(len(table))])
     ax.imshow(table, cmap="Blues", vmin=0, vmax=100)
     for (row, column), value in np.ndenumerate(table):
-        ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9, color="white" if value > 55 else "black")
+        ax.text(column, row, "–" if np.isnan(value) else f"{value:.0f}", ha="center", va="center", fontsize=9, color="white" if value > 55 else "black")
     ax.set(xticks=range(len(table)), xticklabels=names, yticks=range(len(table)), yticklabels=names, xlabel="predicted", ylabel="class")
     return ax
 

@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from matplotlib.colors import ListedColormap
 
-from sdclib.evaluation import predict
+from sdclib import _checks
+from sdclib.evaluation import modes_kept, predict
+from sdclib.models import AttentionModel
 from sdclib.plots.look import BACKGROUND, CLASSES, FOCUS, MARKERS, enough_colours
 
 __all__ = ["averaged_points", "base_points", "decision_regions", "focus_contours", "inside"]
@@ -16,8 +18,8 @@ def base_points(pool, ax, *, size=4, names=None):
     Args:
         pool: Pool with points (N, 2). size: marker size. names: words for the classes; None = "class 0", ...
     """
-    points, component = _plane(pool.points).numpy(), pool.component.numpy()
-    background = ~pool.is_foreground.numpy()
+    points, component = _plane(pool.points).cpu().numpy(), pool.component.cpu().numpy()
+    background = ~pool.is_foreground.cpu().numpy()
     enough_colours(pool.n_classes)
     ax.scatter(*points[background].T, s=size, color=BACKGROUND, alpha=0.5, linewidths=0, label="background")
     for k in range(pool.n_classes):
@@ -30,8 +32,7 @@ def base_points(pool, ax, *, size=4, names=None):
 def focus_contours(model, ax, *, xlim, ylim, levels=12, resolution=120):
     """The focus network's score over the plane, as filled contours; darker = higher."""
     grid, x, y = _grid(xlim, ylim, resolution)
-    with torch.no_grad():
-        scores = model.encode(grid.to(next(model.parameters()).dtype))[0].reshape(x.shape).numpy()
+    scores = _ask(model, lambda points: model.encode(points)[0], grid).reshape(x.shape).numpy()
     ax.contourf(x, y, scores, levels=levels, cmap=FOCUS)
     ax.contour(x, y, scores, levels=levels, colors="white", linewidths=0.4, linestyles="solid")
     ax.set(xlim=xlim, ylim=ylim)
@@ -41,9 +42,8 @@ def focus_contours(model, ax, *, xlim, ylim, levels=12, resolution=120):
 def decision_regions(model, ax, *, xlim, ylim, resolution=160):
     """The class that the classifier gives to a segment alone (for averaging at layer 0: to an averaged point), as pale colours."""
     grid, x, y = _grid(xlim, ylim, resolution)
-    with torch.no_grad():
-        predicted = model.segment_logits(grid.to(next(model.parameters()).dtype)[:, None]).argmax(-1).reshape(x.shape).numpy()
-    n_classes = model.segment_logits(grid[:1, None].to(next(model.parameters()).dtype)).shape[-1]
+    logits = _ask(model, lambda points: model.segment_logits(points[:, None]), grid)
+    predicted, n_classes = logits.argmax(-1).reshape(x.shape).numpy(), logits.shape[-1]
     enough_colours(n_classes)
     ax.pcolormesh(x, y, predicted, cmap=ListedColormap(CLASSES[:n_classes]), vmin=0, vmax=n_classes - 1, alpha=0.22, rasterized=True, linewidth=0)
     ax.set(xlim=xlim, ylim=ylim)
@@ -52,13 +52,15 @@ def decision_regions(model, ax, *, xlim, ylim, resolution=160):
 
 def averaged_points(model, mosaics, ax, *, size=4):
     """What the classifier receives for each mosaic, sum_j alpha_j x_j, in the colour of the label (averaging at layer 0, on the plane)."""
-    if model.average_at:
+    if _known(model).average_at:
         raise ValueError(f"averaged points lie on the plane for average_at=0 only; got {model.average_at}")
     enough_colours(mosaics.n_classes)
-    segments = mosaics.segments
-    average = torch.einsum("nm,nmd->nd", predict(model, mosaics).attention, _plane(segments)).numpy()
+    segments, label = _plane(mosaics.segments).cpu(), mosaics.label.cpu()
+    if mosaics.mask is not None:  # 0 * NaN is NaN: what is hidden must not reach the sum
+        segments = segments.masked_fill(~mosaics.mask.cpu()[..., None], 0)
+    average = torch.einsum("nm,nmd->nd", predict(model, mosaics).attention.cpu(), segments).numpy()
     for k in range(mosaics.n_classes):
-        of_class = (mosaics.label == k).numpy()
+        of_class = (label == k).numpy()
         ax.scatter(*average[of_class].T, s=size, color=CLASSES[k], marker=MARKERS[k], linewidths=0, alpha=0.7, label=f"label {k}")
     ax.set(aspect="equal", xlabel="$z_1$", ylabel="$z_2$")
     return ax
@@ -78,7 +80,8 @@ def inside(model, mosaics, axes, *, xlim=None, ylim=None, size=4, n_averages=100
         axes.
     """
     left, right = axes
-    points = _plane(mosaics.pool.points)
+    points = _plane(mosaics.pool.points).cpu()
+    points = points[points.isfinite().all(1)]  # hidden segments may be NaN
     low, high = points.amin(0), points.amax(0)
     margin = 0.08 * (high - low).amax()
     xlim, ylim = (ends or (float(low[i] - margin), float(high[i] + margin)) for i, ends in enumerate((xlim, ylim)))
@@ -89,6 +92,18 @@ def inside(model, mosaics, axes, *, xlim=None, ylim=None, size=4, n_averages=100
     left.set(title="focus: darker = higher score", xlim=xlim, ylim=ylim, aspect=aspect)
     right.set(title="classifier: what it receives", xlim=xlim, ylim=ylim, aspect=aspect)
     return axes
+
+
+def _known(model):
+    return _checks.instance("model", model, AttentionModel)
+
+
+def _ask(model, question, points):
+    """What a model answers about points, in evaluation mode: a figure must neither hang on dropout nor move what batches are normalised by."""
+    like = next(_known(model).parameters(), points)
+    with modes_kept(model), torch.no_grad():
+        model.eval()
+        return question(points.to(like)).cpu()
 
 
 def _plane(points):

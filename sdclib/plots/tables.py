@@ -22,11 +22,20 @@ def mosaic(segments, ax, *, attention=None, foreground=None, columns=None, cmap=
 
     Returns:
         ax.
+
+    Raises:
+        ValueError: segments that are no images of one channel, not as many weights as segments, a place that there is none of.
     """
-    images = torch.as_tensor(segments).detach().reshape(len(segments), *segments.shape[-2:]).numpy()
+    images = _drawable(segments)
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[1] != 1):
+        raise ValueError(f"segments must be images (m, h, w) or (m, 1, h, w); got shape {tuple(images.shape)}")
+    images = images.reshape(len(images), *images.shape[-2:]).numpy()
     m, height, width = images.shape
+    if attention is not None and len(attention) != m:
+        raise ValueError(f"attention must be {m} weights, one a segment; got {len(attention)}")
+    _place(foreground, m)
     columns = columns or int(np.ceil(np.sqrt(m)))
-    low, high, gap = images.min(), images.max(), 1.3 if attention is None else 2.2
+    low, high, gap = np.nanmin(images), np.nanmax(images), 1.3 if attention is None else 2.2  # hidden segments may be NaN
     for place, image in enumerate(images):
         x, y = (place % columns) * (width + gap), (place // columns) * (height + gap)
         ax.imshow(image, cmap=cmap, vmin=low, vmax=high, extent=(x, x + width, y + height, y))
@@ -47,7 +56,8 @@ def mosaic(segments, ax, *, attention=None, foreground=None, columns=None, cmap=
 
 def weights(attention, ax, *, foreground=None):
     """Attention weights of one mosaic as bars, the foreground's in orange; the dashed line is 1/m."""
-    attention = torch.as_tensor(attention).detach().numpy()
+    attention = _drawable(attention).numpy()
+    _place(foreground, len(attention))
     colors = [CLASSES[1] if place == foreground else CLASSES[0] for place in range(len(attention))]
     ax.bar(range(1, len(attention) + 1), attention, color=colors)
     ax.axhline(1 / len(attention), color="#555555", linestyle="--", linewidth=0.8)
@@ -84,6 +94,8 @@ def four_way_epochs(history, ax):
     if missing:
         wanted = f"history must have the columns epoch, {', '.join(FOUR_WAY)} (fit on mosaics with known foreground)"
         raise ValueError(f"{wanted}; it lacks {', '.join(sorted(missing))}")
+    if len(history) < 2:
+        raise ValueError(f"history must have two rows or more to be drawn over epochs; got {len(history)}")
     labels = [FOUR_WAY_NAMES[key] for key in FOUR_WAY]
     ax.stackplot(history["epoch"], *(history[key] for key in FOUR_WAY), colors=list(FOUR_WAY.values()), labels=labels, edgecolor="white", linewidth=0.4)
     ax.set(xlim=(history["epoch"].min(), history["epoch"].max()), ylim=(0, 100), xlabel="epoch", ylabel="% of mosaics")
@@ -111,3 +123,14 @@ def seeds(frame, ax, *, columns=None, names=None, unit="%"):
         ax.errorbar(place + 0.27, row["mean"], yerr=error, fmt="_", color="black", markersize=9, capsize=3, linewidth=1.2)
     ax.set(xticks=range(len(columns)), xticklabels=names or columns, xlim=(-0.5, len(columns) - 0.4), ylabel=unit)
     return ax
+
+
+def _place(foreground, m):
+    if foreground is not None and not 0 <= int(foreground) < m:
+        raise ValueError(f"foreground must be in 0 ... {m - 1} (the last place); got {int(foreground)}")
+
+
+def _drawable(values):
+    """On the CPU, in a type that NumPy has."""
+    values = torch.as_tensor(values).detach().cpu()
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
