@@ -178,12 +178,12 @@ def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
     order = alpha if learnt else torch.as_tensor(alpha, dtype=scores.dtype, device=scores.device)
     slope, scaled = order - 1, (scores - largest) * (order - 1)
     with torch.no_grad():
-        low = torch.full_like(scaled.amax(dim, keepdim=True), -1)
-        high = -torch.pow(torch.as_tensor(1 / scores.shape[dim], dtype=scores.dtype, device=scores.device), slope) + torch.zeros_like(low)
+        power, low = 1 / slope, torch.full_like(largest, -1)
+        width = 1 - torch.pow(torch.as_tensor(1 / scores.shape[dim], dtype=scores.dtype, device=scores.device), slope)  # tau <= -m^(1 - alpha)
         for _ in range(60 if scores.dtype == torch.float64 else 30):
-            middle = (low + high) / 2
-            above = (scaled - middle).clamp(min=0).pow(1 / slope).sum(dim, keepdim=True) >= 1
-            low, high = torch.where(above, middle, low), torch.where(above, high, middle)
+            width = width / 2
+            middle = low + width
+            low = torch.where((scaled - middle).relu().pow(power).sum(dim, keepdim=True) >= 1, middle, low)
         support = scaled > low
 
     def weights(tau):
