@@ -133,10 +133,11 @@ def diagnose(model, mosaics, *, new=None, draws=5, seed=0, limits=None):
     """Tell which error mode a model is in.
 
     What it cannot tell: why training led there; whether the model would be in the same mode on other data; which of the unlooked-at
-    segments a prediction was read from; anything of a model that is not accurate. New compositions do not show that the segments themselves
-    are known by heart: only mosaics of other segments do. It takes for granted that the background has nothing to do with the label: without
-    ``new``, a model that reads the label off the background passes for memorising. A segment alone, and a mosaic without foreground, are
-    inputs that the model was not trained on: what it does there is evidence, not proof.
+    segments a prediction was read from; of two classes that are not looked at, whether the one that is said when there is no foreground is
+    read too; anything of a model that is not accurate. New compositions do not show that the segments themselves are known by heart: only
+    mosaics of other segments do. It takes for granted that the background has nothing to do with the label: without ``new``, a model that
+    reads the label off the background passes for memorising. A segment alone, and a mosaic without foreground, are inputs that the model was
+    not trained on: what it does there is evidence, not proof.
 
     Args:
         model: an AttentionModel or anything that for ``model(segments, mask=None)`` gives .logits (n, K) and .attention (n, m), m free.
@@ -267,6 +268,8 @@ def _measurable(name, mosaics):
         raise ValueError(f"{name} must have a known foreground, or nothing says where the model should have looked; got foreground=None")
     if mosaics.m < 2:
         raise ValueError(f"{name} must have two segments or more, or there is nowhere else to look; got m = {mosaics.m}")
+    if mosaics.mask is not None and mosaics.mask.sum(1).max() < 2:
+        raise ValueError(f"{name} must have two real segments or more, or there is nowhere else to look; got masks that leave one in every mosaic")
     return mosaics
 
 

@@ -145,3 +145,20 @@ def test_many_classes_many_segments_and_half_precision(options):
     assert found.mode == "mixture", str(found)
     np.testing.assert_allclose(found.per_class["looked"], 100 / data.m)
     assert found.concentration["foreground_mass"] == pytest.approx(1 / data.m, rel=5e-3)
+
+
+def test_masks_that_leave_one_segment_everywhere_are_named():
+    """Its weight is 1 whatever the model would have looked at."""
+    data = world(k=2, m=3, n=40)
+    mask = torch.zeros(40, 3, dtype=torch.bool).scatter(1, data.foreground[:, None], True)
+    only = Mosaics.from_segments(data.segments, data.label, data.foreground, mask=mask)
+    output = predict(model_of(foreground), only)
+    for ask in (
+        lambda: diagnose(model_of(foreground), only),
+        lambda: diagnose_stored(output.attention, output.logits, data.label, data.foreground, mask=mask),
+    ):
+        with pytest.raises(ValueError, match="two real segments or more.*; got masks that leave one in every mosaic"):
+            ask()
+    mask[0] = True  # one mosaic with a choice is enough to go on
+    some = Mosaics.from_segments(data.segments, data.label, data.foreground, mask=mask)
+    assert diagnose(model_of(foreground), some).mode == "interpretable"
