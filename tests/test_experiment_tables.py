@@ -112,6 +112,12 @@ def test_runs_that_diverged_count_only_where_runs_are_counted():
     assert tuple(summary.loc[("train", "runs_above_90"), ["n", "mean"]]) == (4, 75.0)
 
 
+def test_measures_that_no_run_has_are_left_out():
+    old = rows({"train_attended_accuracy": None})  # as rows of a table that was stored before this measure came
+    assert ("train", "attended_accuracy") in summarise(rows()).index and ("train", "attended_accuracy") not in summarise(old).index
+    assert summarise(old).loc[("train", "ftpt"), "n"] == 3 and len(compare(old)) == len(compare(rows()))
+
+
 def test_one_run_and_no_run_have_no_spread():
     summary = summarise(rows(count=1)).loc[("train", "ftpt")]
     assert (summary.n, summary["mean"]) == (1, 80.0) and pd.isna(summary.sd) and pd.isna(summary.low)

@@ -72,6 +72,8 @@ def summarise(rows):
     parts = []
     for split in ("train", "recomposed", "fresh"):
         measures = trained.filter(regex=f"^{split}_").rename(columns=lambda name: name.split("_", 1)[1])
+        if len(trained):
+            measures = measures.dropna(axis=1, how="all")  # what a table stored before these measures came does not have
         those = trained.train_accuracy > 90
         of_those = measures.loc[those, ["accuracy", "ftpt"]].add_suffix("_of_those")
         above = pd.DataFrame({"runs_above_90": 100.0 * those.reindex(frame.index, fill_value=False)})
