@@ -79,7 +79,7 @@ _TABLES = (
     Table(
         "dataset1-objectives",
         "dataset1, A1: soft and hard attention, REINFORCE, marginal likelihood and the hybrid, averaging at layers 0 and 2",
-        tuple(_dataset1(layer, objective=name) for layer in (0, 2) for name in ("soft", "hard", "reinforce", "marginal", "hybrid")),
+        tuple(_dataset1(layer, objective=name, epochs=1000) for layer in (0, 2) for name in ("soft", "hard", "reinforce", "marginal", "hybrid")),
         _PAIRS,
     ),
 )
