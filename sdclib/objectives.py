@@ -149,9 +149,9 @@ class Objective:
     """A loss with what training must know of it; :func:`get` makes one.
 
     Attributes:
-        loss: function (output, label, *, entropy_weight) -> scalar, and the keywords named in ``takes``.
+        loss: function ``(output, label, *, entropy_weight)`` to a scalar; it also gets the keywords named in ``takes``.
         segment_logits: whether it needs the output's segment_logits.
-        inference: how a model that was trained by it predicts, one of :data:`sdclib.inference.INFERENCES`.
+        inference: how a model that was trained by it predicts, "average", "attended" or "mixture": :mod:`sdclib.inference`.
         takes: which of "epoch" and "generator" the loss takes.
         exact: the loss that is reported and that the stop rule looks at, where ``loss`` samples; None = ``loss``.
         settled: function (epoch) -> whether the stop rule counts; None = always.
@@ -212,7 +212,7 @@ def names():
 
 
 def get(objective, **options):
-    """An :class:`Objective`: by name, with its options; a function (output, label, *, entropy_weight) becomes one; an Objective is returned as it is.
+    """An :class:`Objective`: by name, with its options; a function ``(output, label, *, entropy_weight)`` becomes one; an Objective stays as it is.
 
     Options are those of :func:`reinforce` (``samples``, ``baseline``) and :func:`hybrid` (``then``, ``schedule``).
 
