@@ -12,7 +12,8 @@ from strategies import SEEDS, scores, scores_and_masks
 
 from sdclib import activations
 
-ALL = pytest.mark.parametrize("name", activations.names())
+NAMES = activations.names()
+ALL = pytest.mark.parametrize("name", NAMES)
 SHIFT_INVARIANT = [name for name in activations.names() if name != "spherical_softmax"]
 
 
@@ -20,7 +21,7 @@ LAW = settings(max_examples=500)
 DTYPES = (torch.float32, torch.float64)
 
 
-def each(drawn, names=activations.names()):
+def each(drawn, names=NAMES):
     """(activation, the scores in its type) for every activation and type. All see every example, as to draw one takes longer than to check it."""
     for name, dtype in itertools.product(names, DTYPES):
         note(f"{name}, {dtype}")  # of a failure, the last that is printed
