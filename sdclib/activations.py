@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 from sdclib import _checks
+from sdclib._closed_forms import HALF, Entmax15, Sparsemax, TransformedEntmax15, TransformedSparsemax, apply
 
 __all__ = [
     "entmax",
@@ -62,42 +63,7 @@ def sparsemax(scores, dim=-1, mask=None):
     >>> sparsemax(torch.tensor([1.0, 0.5, -1.0]))
     tensor([0.7500, 0.2500, 0.0000])
     """
-    return _apply(_Sparsemax, _TransformedSparsemax, *_checked(scores, dim, mask), dim)
-
-
-def _keep(ctx, inputs, output):
-    """What the backward of sparsemax and of entmax15 needs."""
-    ctx.dim = inputs[-1]
-    ctx.save_for_backward(output)
-
-
-def _sparsemax(scores, largest, dim):
-    scores = scores - largest  # shift-invariant; keeps the cumulative sum accurate
-    total = scores.sort(dim, descending=True).values.cumsum(dim)
-    # Were the k largest scores the support, tau would be (total - 1) / k. It is the largest of these: with a smaller tau the k would weigh more than 1.
-    tau = total.sub_(1).div_(_ranks(scores, dim)).amax(dim, keepdim=True)
-    return scores.sub_(tau).relu_()
-
-
-class _Sparsemax(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, scores, largest, dim):
-        weights = _sparsemax(scores, largest, dim)
-        _keep(ctx, (scores, largest, dim), weights)
-        return weights
-
-    @staticmethod
-    def backward(ctx, gradient):
-        support = ctx.saved_tensors[0] > 0
-        gradient = torch.where(support, gradient, 0)
-        mean = gradient.sum(ctx.dim, keepdim=True) / support.sum(ctx.dim, keepdim=True)
-        return torch.where(support, gradient - mean, 0), None, None
-
-
-class _TransformedSparsemax(_Sparsemax):
-    generate_vmap_rule = True
-    forward = staticmethod(_sparsemax)
-    setup_context = staticmethod(_keep)
+    return apply(Sparsemax, TransformedSparsemax, *_checked(scores, dim, mask), dim)
 
 
 def entmax15(scores, dim=-1, mask=None):
@@ -113,41 +79,7 @@ def entmax15(scores, dim=-1, mask=None):
     >>> entmax15(torch.tensor([1.0, 0.0, -2.0]))
     tensor([0.8307, 0.1693, 0.0000])
     """
-    return _apply(_Entmax15, _TransformedEntmax15, *_checked(scores, dim, mask), dim)
-
-
-def _entmax15(scores, largest, dim):
-    half = (scores - largest).div_(2)  # in place only where vmap has a rule for it
-    ordered = half.sort(dim, descending=True).values.clamp(min=-2)  # below -1 nothing is in the support; -inf would give NaN
-    rank = _ranks(half, dim)
-    mean = ordered.cumsum(dim).div_(rank)
-    spread = torch.addcmul(ordered.square().cumsum(dim), rank, mean.square(), value=-1)
-    tau = mean.sub_((1 - spread).div_(rank).relu_().sqrt_())
-    size = (tau <= ordered).sum(dim, keepdim=True)
-    return half.sub_(tau.gather(dim, size - 1)).relu_().square()
-
-
-class _Entmax15(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, scores, largest, dim):
-        weights = _entmax15(scores, largest, dim)
-        _keep(ctx, (scores, largest, dim), weights)
-        return weights
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (weights,) = ctx.saved_tensors
-        support = weights > 0  # where before the root: its derivative at 0 is infinite
-        root = torch.where(support, torch.where(support, weights, 1).sqrt(), 0)
-        gradient = gradient * root
-        mean = gradient.sum(ctx.dim, keepdim=True) / root.sum(ctx.dim, keepdim=True)
-        return gradient.addcmul(root, mean, value=-1), None, None
-
-
-class _TransformedEntmax15(_Entmax15):
-    generate_vmap_rule = True
-    forward = staticmethod(_entmax15)
-    setup_context = staticmethod(_keep)
+    return apply(Entmax15, TransformedEntmax15, *_checked(scores, dim, mask), dim)
 
 
 def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
@@ -173,7 +105,7 @@ def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
     if learnt and _checks.is_true((~(alpha > 1) | ~alpha.isfinite()).any()):
         raise ValueError(f"alpha must be above 1 and finite, where it is a tensor; got {alpha.min():g}")
     scores, largest = _checked(scores, dim, mask)
-    if scores.dtype in _HALF:
+    if scores.dtype in HALF:
         return entmax(scores.float(), dim, alpha=alpha.float() if learnt else alpha).to(scores.dtype)
     order = alpha if learnt else torch.as_tensor(alpha, dtype=scores.dtype, device=scores.device)
     slope, scaled = order - 1, (scores - largest) * (order - 1)
@@ -219,7 +151,7 @@ def spherical_softmax(scores, dim=-1, mask=None):
     scores = masked.masked_fill(hidden, 0)
     if _checks.is_true(scores.isneginf().any()):
         raise _checks.NotFiniteError("spherical_softmax needs finite scores; got -inf")
-    if scores.dtype in _HALF:
+    if scores.dtype in HALF:
         return spherical_softmax(scores.float(), dim, mask).to(scores.dtype)
     largest = scores.detach().abs().amax(dim, keepdim=True)
     equal = torch.where(hidden, 0.0, 1.0).to(scores.dtype)
@@ -284,7 +216,6 @@ def gumbel_softmax(scores, dim=-1, mask=None, *, temperature=1.0, straight_throu
     return chosen + (relaxed - relaxed.detach())  # exactly 1 and 0
 
 
-_HALF = (torch.bfloat16, torch.float16)
 _ACTIVATIONS = {
     "softmax": softmax,
     "sparsemax": sparsemax,
@@ -315,24 +246,6 @@ def get(name, **settings):
     """
     function = name if callable(name) else _ACTIVATIONS[_checks.choice("activation", name, names())]
     return partial(function, **settings) if settings else function
-
-
-def _ranks(like, dim):
-    """1, 2, ..., m as a tensor that broadcasts along ``dim`` of another."""
-    shape = [1] * like.ndim
-    shape[dim] = -1
-    return torch.arange(1, like.shape[dim] + 1, device=like.device, dtype=like.dtype).view(shape)
-
-
-def _apply(function, transformed, scores, largest, dim):
-    """Apply one of two Functions that compute the same: ``transformed`` is open to vmap, for which every call binds its arguments by
-    their signature anew. On small tensors that takes a tenth of the time, so it is applied only where it is needed.
-    """
-    if scores.dtype in _HALF:  # a cumulative sum in so few digits would miss sum 1 by a percent
-        return _apply(function, transformed, scores.float(), largest.float(), dim).to(scores.dtype)
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        function = transformed
-    return function.apply(scores, largest, dim)
 
 
 def _masked(scores, dim, mask):

@@ -16,7 +16,7 @@ import sdclib
 
 ROOT = Path(sdclib.__file__).parent
 FLOORS = [  # design: imports run only downwards, or along a floor without a circle
-    {"_checks", "_files", "reporting"},
+    {"_checks", "_closed_forms", "_files", "reporting"},
     {"activations", "distributions"},
     {"mosaics", "models", "inference", "metrics", "intervals", "interventions"},
     {"objectives", "evaluation", "diagnosis", "_verdict", "constructed"},
