@@ -41,11 +41,16 @@ def _tables(options):
 
 
 def _run(options):
-    from sdclib.experiments import Store, execute, get_table
+    from sdclib.experiments import TABLES, Store, execute, get_table
     from sdclib.experiments.engine import valid_rows
 
     table = get_table(options.name)
     runs, store = table.runs(options.seeds), Store(options.name, options.results)
+    for other in TABLES.keys() - {table.name}:
+        theirs = Store(other, options.results)
+        taken = store.adopt(theirs, {run.hash for run in runs} & valid_rows(theirs).keys())
+        if taken:
+            print(f"{taken} runs stand in table {other} already: taken from there", flush=True)
     stored, start = valid_rows(store), time.perf_counter()
     n_stored = sum(run.hash in stored for run in runs)
     print(f"{table.name}: {len(runs)} runs, {n_stored} stored already", flush=True)

@@ -472,3 +472,19 @@ def test_a_file_that_lacks_later_columns_is_read_and_gets_them(tmp_path, compute
     older.append(*computed[2])
     assert store.csv.read_text(encoding="utf-8").split("\n")[0] == HEADER
     assert list(Store("t", tmp_path).rows()) == [row["hash"] for row, _ in computed[:3]]
+
+
+def test_rows_of_the_same_runs_are_taken_from_another_table(store, computed, tmp_path):
+    """Whole rows, once, with their provenance; rows that lack a measure are left to be computed."""
+    poor = compute(replace(tiny(1)[0], seed=9))[0] | {"train_mixture_ftpt": None}
+    store.append(poor, computed[0][1])
+    other = Store("other", tmp_path)
+    other.append(*computed[1])
+    wanted = {computed[i][0]["hash"] for i in (0, 1, 2)} | {poor["hash"]}
+    assert [other.adopt(store, wanted), other.adopt(store, wanted)] == [2, 0]
+    again = Store("other", tmp_path)
+    assert set(again.rows()) == wanted - {poor["hash"]}
+    assert again.rows()[computed[0][0]["hash"]] == store.rows()[computed[0][0]["hash"]]
+    batches = json.loads(other.json.read_text(encoding="utf-8"))["batches"]
+    assert {row["batch"] for row in again.rows().values()} == set(batches)
+    assert other.adopt(Store("none", tmp_path), wanted) == 0

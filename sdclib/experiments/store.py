@@ -72,6 +72,26 @@ class Store:
             self._rows, self._seen = self._rows | {row["hash"]: row}, _signature(self.csv)
         return row
 
+    def adopt(self, other, wanted):
+        """Take from another table the whole rows of the runs ``wanted`` (hashes) that this one lacks, with where they came from: the same run
+        gives the same row, whichever table asked for it. Returns how many were taken.
+        """
+        theirs = {key: row for key, row in other.rows().items() if key in wanted and (row["error"] or None not in map(row.get, MEASURED))}
+        with self._lock():
+            self._refresh()
+            new = {key: row for key, row in theirs.items() if key not in self._rows}
+            if new:
+                record, batches = read_provenance(self.json), read_provenance(other.json)["batches"]
+                record["batches"] |= {row["batch"]: batches[row["batch"]] for row in new.values()}
+                write_atomically(self.json, json.dumps({"table": self.name, **record}, indent=1) + "\n")
+                self._rows = self._rows | new
+                self._write_whole()
+        return len(new)
+
+    def _write_whole(self):
+        write_atomically(self.csv, "".join(f"{line}\n" for line in (HEADER, *map(to_line, self._rows.values()))))
+        self._seen = _signature(self.csv)
+
     def _has_all_columns(self):
         with self.csv.open(encoding="utf-8") as file:
             return file.readline().rstrip("\n") == HEADER
