@@ -29,6 +29,7 @@ def fit_many(
     seeds=None,
     *,
     objective_options=None,
+    callback=None,
     progress=None,
 ):
     """Train models of one architecture side by side; up to rounding each ends as :func:`sdclib.fit` would have left it.
@@ -41,6 +42,8 @@ def fit_many(
         models: a list of AttentionModels of the same architecture, activation and averaging layer; trained in place.
         data: Mosaics for all of them, or a list with one Mosaics a model, of the same n and m and without masks.
         seeds: seeds of the batch orders; None = 0, 1, 2, ...
+        callback: called as callback(epoch, models, last) after every epoch and, with epoch 0, before the first; the models have their weights
+            of then (one that has stopped those of its last epoch).
         others: as :func:`sdclib.fit`. A model that meets ``stop_below`` keeps the weights of that epoch.
 
     Returns:
@@ -76,17 +79,22 @@ def fit_many(
         output = functional_call(template, (parameters, buffers), (segments,), alone)
         return loss_of(output, label, entropy_weight=entropy_weight, epoch=epoch)
 
-    def keep(which, epoch):
-        """Copy the weights of model ``which`` out of the stack."""
-        stopped_at[which] = epoch
+    def copy_out(which):
+        """Give model ``which`` its weights in the stack."""
         with torch.no_grad():
             for name, parameter in models[which].named_parameters():
                 parameter.copy_(parameters[name][which])
+
+    def keep(which, epoch):
+        stopped_at[which] = epoch
+        copy_out(which)
 
     def take(which):
         """Segments and labels of each model's mosaics ``which``. index_select: several times faster here than indexing with brackets."""
         return segments.index_select(0, which.flatten()).view(*which.shape, *segments.shape[1:]), label[which]
 
+    if callback is not None:
+        callback(0, models, epochs == 0)
     with progress_bar(epochs, progress) as bar:
         for epoch in range(1, epochs + 1):
             order = torch.stack([own[torch.from_numpy(rng.permutation(len(own)))] for own, rng in zip(everything, rngs, strict=True)])
@@ -108,8 +116,13 @@ def fit_many(
                 for which in below.nonzero()[:, 0].tolist():
                     if stopped_at[which] is None:
                         keep(which, epoch)
-                if None not in stopped_at:
-                    break
+            last = epoch == epochs or None not in stopped_at
+            if callback is not None:
+                for which in (which for which, stopped in enumerate(stopped_at) if stopped is None):
+                    copy_out(which)
+                callback(epoch, models, last)
+            if last:
+                break
     for which, epoch in enumerate(stopped_at):
         if epoch is None:
             keep(which, epochs)

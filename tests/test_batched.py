@@ -75,6 +75,26 @@ def test_each_stops_for_itself():
     assert table.epochs.nunique() > 1, "for this test to mean something they must stop at different epochs"
 
 
+def test_the_callback_sees_each_epoch_as_if_training_had_ended_there():
+    options = {"optimizer": "adam", "lr": 0.05, "batch_size": 60}
+    losses = [fit(build(s), DATA, seed=s, epochs=12, **options).loss for s in range(2)]
+    threshold = max(loss[6] for loss in losses) * (1 + 1e-9)  # both stop, at different epochs
+    seen = []
+
+    def look(epoch, models, last):
+        seen.append((epoch, [copy.deepcopy(model.state_dict()) for model in models], last))
+
+    table = fit_many([build(s) for s in range(2)], DATA, stop_below=threshold, epochs=12, callback=look, **options)
+    assert table.epochs.nunique() > 1 and table.epochs.max() < 12, "for this test to mean something"
+    assert [epoch for epoch, *_ in seen] == list(range(table.epochs.max() + 1))
+    assert [last for *_, last in seen] == [False] * table.epochs.max() + [True]
+    for epoch, states, _ in seen:
+        until = [build(s) for s in range(2)]
+        fit_many(until, DATA, stop_below=threshold, epochs=epoch, **options)
+        for model, state in zip(until, states, strict=True):
+            assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
 def test_arguments_and_defaults_are_those_of_fit():
     one, many = (inspect.signature(function).parameters for function in (fit, fit_many))
     shared = [name for name in many if name not in ("models", "data", "seeds")]
