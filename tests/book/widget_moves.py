@@ -10,9 +10,7 @@ def widgets(page):
 
 def shown(widget):
     """The pictures that a widget shows now."""
-    return widget.locator("img").evaluate_all(
-        "images => images.filter(image => image.checkVisibility() && image.naturalWidth > 0).map(image => image.src)"
-    )
+    return widget.locator("img").evaluate_all("images => images.filter(image => image.checkVisibility() && image.naturalWidth > 0).map(image => image.src)")
 
 
 def controls(widget):
