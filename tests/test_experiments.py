@@ -160,6 +160,18 @@ def test_any_executor_gives_the_same_rows(tmp_path):
     assert torch.get_num_threads() == threads
 
 
+def test_a_dask_cluster_gives_the_same_rows(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="the optional extra sdclib[cluster] is not installed")
+    runs, folder = tiny(6), {"local_directory": tmp_path}
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, **folder) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        rows = execute(runs, executor=client.get_executor(), store=Store("t", tmp_path), progress=False)
+    assert bare(rows) == bare(execute(runs, progress=False))
+    assert sorted(load_table("t", tmp_path).hash) == sorted(run.hash for run in runs)
+
+
 def test_wrong_arguments_of_execute():
     with pytest.raises(TypeError, match="runs must be Runs .*; got dict"):
         execute([TINY])
@@ -271,6 +283,29 @@ def test_a_killed_runner_loses_only_what_was_in_flight(tmp_path):
     assert len(load_table("t", tmp_path)) == n and not (tmp_path / "t.csv.damaged").exists()
     gone, alive = psutil.wait_procs(family, timeout=120)
     assert not alive, "workers outlived the runner that was killed"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
+def test_twenty_kills_at_random_points_change_nothing(tmp_path):
+    """Before the first row, between rows, or while one is written: whatever was stored when the runner died is whole and stays."""
+    n, settings, rng = 160, {"epochs": 20}, np.random.default_rng(0)
+    path, stored, within = tmp_path / "t.csv", set(), 0
+    for kill in range(20):
+        process = _runner(tmp_path, n, workers=1 + (kill % 5 == 0), **settings)
+        if kill % 4:  # else whenever, perhaps before it has begun
+            _wait_for_rows(path, len(stored) + 1, process)
+        time.sleep(rng.uniform(0, 0.3))
+        assert process.poll() is None, "the runner ended before it was killed: give it more to do"
+        process.kill()
+        process.wait()
+        now = set(load_table("t", tmp_path).hash) if path.exists() else set()
+        assert stored <= now
+        within += len(now) > len(stored)
+        stored = now
+    assert within >= 15 and len(stored) < n
+    rows = execute(tiny(n, **settings), store=Store("t", tmp_path), progress=False)
+    assert bare(rows) == bare(execute(tiny(n, **settings), progress=False))
+    assert len(load_table("t", tmp_path)) == n
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups on this system")

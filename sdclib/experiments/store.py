@@ -5,6 +5,7 @@ import os
 import secrets
 import warnings
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -107,11 +108,16 @@ class Store:
 
     @contextmanager
     def _lock(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._file_lock:
+            yield
+
+    @cached_property
+    def _file_lock(self):
+        """One for the life of the store: a Ctrl-C that comes while a lock is finalised would be lost, as all that is raised there."""
         from filelock import FileLock  # of the operating system: it ends with the process that holds it
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / f".{self.name}.lock"):
-            yield
+        return FileLock(self.folder / f".{self.name}.lock")
 
     def _refresh(self):
         """Read the file again if it changed, and set aside what is no row. The lock must be held."""
