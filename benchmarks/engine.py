@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from sdclib import distributions, fit, make_mosaics, models
+from sdclib._checks import generator
 from sdclib.experiments import Run, execute
 
 RUN = Run(dataset="dataset1", architecture="A1", stop_below=1e-9)
@@ -29,8 +30,6 @@ def loop(epochs, seed=0):
     focus, classifier = model.focus, model.classifier
     optimizer = torch.optim.Adam([*focus.parameters(), *classifier.parameters()], lr=RUN.lr)
     x, y, foreground = data.segments, data.label, data.foreground
-    from sdclib._checks import generator
-
     rng, seconds, found = generator(seed, "order"), [], []
 
     def forward(batch):
@@ -81,7 +80,7 @@ def products(rounds=20):
     """Seconds of an epoch's matrix products, forward and backward (and forward once for the stop rule on the base points), in float32."""
     data = make_mosaics(distributions.get(RUN.dataset), RUN.n, RUN.m, RUN.data_seed)
     model = models.build(RUN.architecture, data.feature_shape, data.n_classes, average_at=0)
-    weights = {"focus": [p for p in model.focus.parameters()], "classifier": [p for p in model.classifier.parameters() if p.ndim == 2]}
+    weights = {"focus": list(model.focus.parameters()), "classifier": [p for p in model.classifier.parameters() if p.ndim == 2]}
     shapes = []
     for name, rows in (("focus", RUN.batch_size * RUN.m), ("classifier", RUN.batch_size)):
         for depth, weight in enumerate(weights[name]):

@@ -6,7 +6,7 @@ import torch
 
 from sdclib import distributions, evaluation, models, objectives
 from sdclib.diagnosis import diagnose
-from sdclib.experiments import provenance
+from sdclib.experiments import by_hand, provenance
 from sdclib.experiments.rows import MEASURED, SPLITS
 from sdclib.inference import under
 from sdclib.mosaics import make_mosaics
@@ -43,15 +43,22 @@ def _train_and_measure(run):
     data = mosaics["train"]
     of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init")}
     model = models.build(run.architecture, data.feature_shape, data.n_classes, **of_model, dtype=dtype)
-    names = ("entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below", "seed")
-    of_training = {name: getattr(run, name) for name in names}
     objective = objectives.get(run.objective, **run.options)
-    history = fit(model, data, objective, **of_training, record_every=max(run.epochs, 1), progress=False)
-    measured = {"stopped_at": int(history.epoch.iloc[-1])}
+    measured = {"stopped_at": _train(model, data, objective, run)}
     for split, part in mosaics.items():
         for name, value in evaluation.evaluate(model, part, objective=objective, entropy_weight=run.entropy_weight, inferences=True).items():
             measured[f"{split}_{name}"] = value
     return measured | _diagnosed(under(model, objective.inference), data)
+
+
+def _train(model, data, objective, run):
+    """Train in place; return the last epoch. What :mod:`by_hand` can do it does several times as fast, and equal up to rounding."""
+    if by_hand.supports(run):
+        return by_hand.train(model, data, run)
+    names = ("entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below", "seed")
+    of_training = {name: getattr(run, name) for name in names}
+    history = fit(model, data, objective, **of_training, record_every=max(run.epochs, 1), progress=False)
+    return int(history.epoch.iloc[-1])
 
 
 def _diagnosed(model, data):
