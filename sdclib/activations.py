@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from sdclib import _checks
+from sdclib import _checks, _entmax
 from sdclib._closed_forms import HALF, Entmax15, Sparsemax, TransformedEntmax15, TransformedSparsemax, apply
 
 __all__ = [
@@ -93,8 +93,8 @@ def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
 
     Returns, Raises: as :func:`softmax`; ValueError for an alpha out of range.
 
-    Source: Peters, Niculae and Martins (2019). tau is found by bisection without gradients; two Newton steps at the solution, which leave
-    its value alone, carry the derivatives: exact to second order, for the scores and for alpha (Correia, Niculae and Martins 2019 give the first).
+    Source: Peters, Niculae and Martins (2019). The largest weight is found by bisection without gradients; two Newton steps at the solution, which
+    leave its value alone, carry the derivatives: exact to second order, for the scores and for alpha (Correia, Niculae and Martins 2019 give the first).
 
     >>> entmax(torch.tensor([1.0, 0.5, -1.0]), alpha=2.0)
     tensor([0.7500, 0.2500, 0.0000])
@@ -103,33 +103,16 @@ def entmax(scores, dim=-1, mask=None, *, alpha=1.5):
     if not learnt and _checks.in_range("alpha", alpha, 1, float("inf"), include_high=False) == 1:
         return softmax(scores, dim, mask)
     if learnt and _checks.is_true((~(alpha > 1) | ~alpha.isfinite()).any()):
-        raise ValueError(f"alpha must be above 1 and finite, where it is a tensor; got {alpha.min():g}")
+        raise ValueError(f"alpha must be above 1 and finite, where it is a tensor; got {alpha[~((alpha > 1) & alpha.isfinite())][0]:g}")
     scores, largest = _checked(scores, dim, mask)
+    if learnt and not _broadcasts(alpha.shape, largest.shape):
+        wanted = f"must broadcast to scores with size 1 along dim {dim}, {tuple(largest.shape)}"
+        raise ValueError(f"alpha {wanted}; got {tuple(alpha.shape)}")
     if scores.dtype in HALF:
-        return entmax(scores.float(), dim, alpha=alpha.float() if learnt else alpha).to(scores.dtype)
-    order = alpha if learnt else torch.as_tensor(alpha, dtype=scores.dtype, device=scores.device)
-    slope, scaled = order - 1, (scores - largest) * (order - 1)
-    with torch.no_grad():
-        power, low = 1 / slope, torch.full_like(largest, -1)
-        width = 1 - torch.pow(torch.as_tensor(1 / scores.shape[dim], dtype=scores.dtype, device=scores.device), slope)  # tau <= -m^(1 - alpha)
-        for _ in range(60 if scores.dtype == torch.float64 else 30):
-            width = width / 2
-            middle = low + width
-            low = torch.where((scaled - middle).relu().pow(power).sum(dim, keepdim=True) >= 1, middle, low)
-        support = scaled > low
-
-    def weights(tau):
-        """On the support, and their derivative by -tau."""
-        base = torch.where(support, scaled - tau, 1)  # 1: any number whose powers and their derivatives are finite
-        base = base.clamp(min=torch.finfo(base.dtype).tiny)
-        return torch.where(support, base.pow(1 / slope), 0), torch.where(support, base.pow(1 / slope - 1), 0) / slope
-
-    tau = low
-    for _ in range(2):
-        value, steep = weights(tau)
-        tau = tau + (value.sum(dim, keepdim=True) - 1) / steep.sum(dim, keepdim=True)
-    value = weights(low + (tau - tau.detach()))[0]
-    return value / value.sum(dim, keepdim=True).detach()  # bisection leaves the sum a rounding error beside 1
+        return entmax(scores.float(), dim, alpha=alpha).to(scores.dtype)
+    # minus 1 in the type of alpha, which may be the finer one
+    slope = (alpha - 1).to(scores.dtype) if learnt else torch.full((), min(alpha - 1, torch.finfo(scores.dtype).max)).to(scores)
+    return _entmax.weights(scores, largest, slope, dim, learnt)
 
 
 def spherical_softmax(scores, dim=-1, mask=None):
@@ -170,7 +153,11 @@ def temperature_softmax(scores, dim=-1, mask=None, *, temperature=1.0):
     tensor(True)
     """
     temperature = _checks.in_range("temperature", temperature, 0, float("inf"), include_low=False, include_high=False)
-    return softmax(_masked(scores, dim, mask) / temperature, dim)
+    scores, largest = _checked(scores, dim, mask)
+    if scores.dtype in HALF:
+        return temperature_softmax(scores.float(), dim, temperature=temperature).to(scores.dtype)
+    limits = torch.finfo(scores.dtype)  # the largest score first: the quotient can overflow only to -inf; -inf / inf would be NaN
+    return torch.softmax((scores - largest) / min(max(temperature, limits.tiny), limits.max), dim)
 
 
 def topk_softmax(scores, dim=-1, mask=None, *, k=3):
@@ -205,14 +192,18 @@ def gumbel_softmax(scores, dim=-1, mask=None, *, temperature=1.0, straight_throu
     >>> gumbel_softmax(torch.tensor([50.0, 0.0]), generator=torch.Generator().manual_seed(0))
     tensor([1., 0.])
     """
-    scores = _masked(scores, dim, mask)
+    scores, largest = _checked(scores, dim, mask)
+    if scores.dtype in HALF:  # sums of so few digits would tie, and a tie is no draw
+        settings = {"temperature": temperature, "straight_through": straight_through, "generator": generator}
+        return gumbel_softmax(scores.float(), dim, **settings).to(scores.dtype)
     uniform = torch.rand(scores.shape, dtype=torch.float64, device=scores.device, generator=generator)
     tiny = torch.finfo(torch.float64).tiny
     gumbel = -(-uniform.clamp(min=tiny).log()).clamp(min=tiny).log()
-    relaxed = temperature_softmax(scores + gumbel.to(scores.dtype), dim, temperature=temperature)
+    noisy = scores - largest + gumbel.to(scores.dtype)  # the largest first: beside a score of 1e8 the noise would be lost
+    relaxed = temperature_softmax(noisy, dim, temperature=temperature)
     if not straight_through:
         return relaxed
-    chosen = torch.zeros_like(relaxed).scatter(dim, relaxed.argmax(dim, keepdim=True), 1)
+    chosen = torch.zeros_like(relaxed).scatter(dim, noisy.argmax(dim, keepdim=True), 1)  # at a high temperature relaxed weights tie
     return chosen + (relaxed - relaxed.detach())  # exactly 1 and 0
 
 
@@ -246,6 +237,11 @@ def get(name, **settings):
     """
     function = name if callable(name) else _ACTIVATIONS[_checks.choice("activation", name, names())]
     return partial(function, **settings) if settings else function
+
+
+def _broadcasts(shape, wanted):
+    """Whether a tensor of this shape broadcasts to the other, which stays as it is."""
+    return len(shape) <= len(wanted) and all(size in (1, other) for size, other in zip(reversed(shape), reversed(wanted), strict=False))
 
 
 def _masked(scores, dim, mask):

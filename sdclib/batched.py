@@ -55,6 +55,7 @@ def fit_many(
     """
     check_settings(entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below, 1)
     objective = objectives.get(objective, **(objective_options or {}))
+    objective.warn_if_unsettled(epochs)
     if "generator" in objective.takes:
         raise ValueError(f"fit_many can't train by an objective that samples; got {objective}: train the models one by one with fit")
     models, data = list(models), [data] * len(models) if isinstance(data, Mosaics) else list(data)

@@ -52,7 +52,8 @@ def log_mixture(attention, log_probability):
     """
     tiny = torch.finfo(attention.dtype).tiny
     log_weight = torch.where(attention >= tiny, attention.clamp(min=tiny).log(), -torch.inf)
-    return torch.logsumexp(log_weight.reshape(log_weight.shape + (1,) * (log_probability.ndim - 2)) + log_probability, 1)
+    log_weight = log_weight.reshape(log_weight.shape + (1,) * (log_probability.ndim - 2))
+    return torch.logsumexp(log_weight + torch.where(log_weight.isneginf(), 0, log_probability), 1)  # where: -inf + NaN is NaN
 
 
 def segment_logits_of(output):
@@ -74,6 +75,8 @@ def output_of(model, segments, mask=None, segment_logits=False):
     if isinstance(model, AttentionModel) and type(model).forward is AttentionModel.forward and "forward" not in vars(model):
         return model(segments, **masked, segment_logits=True)
     output, (n, m) = model(segments, **masked), segments.shape[:2]
+    if mask is not None:  # what is hidden may be NaN, and no weight of 0 makes that a number again
+        segments = segments.masked_fill(~mask.reshape(n, m, *[1] * (segments.ndim - 2)), 0)
     alone = model(segments.flatten(0, 1)[:, None]).logits.view(n, m, -1)
     return ModelOutput(output.logits, output.attention, getattr(output, "scores", None), alone)
 

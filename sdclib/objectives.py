@@ -14,6 +14,9 @@ objective      loss of a mosaic                                    inference tha
 All take ``entropy_weight`` k, which mixes in the entropy of the weights: (1 - k) * loss + k * entropy.
 """
 
+import math
+import numbers
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +28,7 @@ from sdclib.inference import INFERENCES, log_mixture, segment_logits_of
 
 __all__ = ["BASELINES", "Objective", "entropy", "get", "hard", "hybrid", "marginal", "names", "reinforce", "soft"]
 
+_NO_LABEL = torch.iinfo(torch.int64).min
 BASELINES = ("none", "mean", "leave_one_out")
 
 
@@ -43,7 +47,8 @@ def soft(output, label, *, entropy_weight=0.0):
 
     Source: Pandey et al. (2022) and the authors' record for the weighting.
     """
-    return _with_entropy(torch.nn.functional.cross_entropy(output.logits, label), output, entropy_weight)
+    # no label is to be left out: -100, PyTorch's default for that, is an error as every other label out of range
+    return _with_entropy(torch.nn.functional.cross_entropy(output.logits, label, ignore_index=_NO_LABEL), output, entropy_weight)
 
 
 def entropy(output, label, *, entropy_weight):
@@ -64,7 +69,10 @@ def hard(output, label, *, entropy_weight=0.0):
 
     Source: Xu et al. (2015), whose hard attention samples what is enumerated here; Vashisht and Ramaswamy (2023).
     """
-    return _with_entropy((output.attention * -_log_probability(output, label)).sum(1).mean(), output, entropy_weight)
+    attention, log_probability = output.attention, _log_probability(output, label)
+    # 0 times an infinite loss is NaN; where the loss is finite its product stays, as it has a derivative by the weight
+    log_probability = torch.where((attention == 0) & ~log_probability.isfinite(), 0, log_probability)
+    return _with_entropy((attention * -log_probability).sum(1).mean(), output, entropy_weight)
 
 
 def marginal(output, label, *, entropy_weight=0.0):
@@ -111,7 +119,8 @@ def reinforce(output, label, *, entropy_weight=0.0, samples=1, baseline="mean", 
         elif baseline == "leave_one_out":
             of_others = (loss.sum(1, keepdim=True) - loss) / (samples - 1)
         elif n < 2:
-            raise ValueError("baseline 'mean' is that of the other mosaics: it needs 2 mosaics or more in a batch; got 1")
+            hint = ": choose another batch_size, as the last batch of an epoch has what is left over" if n else ""
+            raise ValueError(f"baseline 'mean' is that of the other mosaics: it needs 2 mosaics or more in a batch; got {n}{hint}")
         else:
             of_others = (loss.sum() - loss.sum(1, keepdim=True)) / ((n - 1) * samples)
         advantage = loss - of_others
@@ -127,7 +136,7 @@ def hybrid(output, label, *, entropy_weight=0.0, epoch, then="hard", schedule=10
         epoch: the epoch that is being trained, from 1.
         then: "hard" or "marginal".
         schedule: w: an epoch E (0 up to and with E, 1 after it), a pair (A, B) (from 0 at A to 1 at B, linearly), or a function of the
-            epoch into [0, 1].
+            epoch into [0, 1]; it is asked about epoch 0, before training, and about math.inf, after it, too.
 
     Returns:
         Scalar tensor, nats.
@@ -168,6 +177,9 @@ class Objective:
         if not callable(self.loss):
             raise TypeError(f"loss must be a function (output, label, *, entropy_weight); got {self.loss!r}")
         _checks.choice("inference", self.inference, INFERENCES)
+        unknown = set(self.takes) - {"epoch", "generator"}
+        if isinstance(self.takes, str) or unknown:
+            raise ValueError(f"takes must be a set of 'epoch' and 'generator', or of one of them; got {self.takes!r}")
 
     def __call__(self, output, label, *, entropy_weight=0.0, epoch=1, generator=None):
         given = {"epoch": epoch, "generator": generator}
@@ -176,6 +188,13 @@ class Objective:
     def may_stop(self, epoch):
         """Whether the stop rule counts after an epoch: a hybrid's not before its schedule has come to its end."""
         return self.settled is None or self.settled(epoch)
+
+    def warn_if_unsettled(self, epochs):
+        """Warn where a hybrid would still be under way after its last epoch: perhaps it never leaves :func:`soft`."""
+        if epochs and not self.may_stop(epochs):
+            schedule = getattr(self.loss, "keywords", {}).get("schedule")
+            message = f"the schedule of the hybrid has not come to its end after {epochs} epochs, and the stop rule waits for that; got schedule {schedule}"
+            warnings.warn(message, UserWarning, stacklevel=3)
 
     def reported(self, output, label, *, entropy_weight=0.0, epoch=1):
         """The loss without sampling: the same output gives the same value."""
@@ -238,14 +257,17 @@ def _with_entropy(loss, output, entropy_weight):
     k = _checks.in_range("entropy_weight", entropy_weight, 0, 1, include_high=False)
     if k == 0:
         return loss
-    # the clamp: the derivative of -a log a is infinite at an exact 0, where a weight that has underflowed should have no gradient
-    attention = output.attention.clamp(min=torch.finfo(output.attention.dtype).tiny)
+    # the derivative of -a log a is infinite at an exact 0, where a weight that has underflowed should have no gradient; 1 adds nothing to the sum
+    attention = output.attention
+    attention = torch.where(attention >= torch.finfo(attention.dtype).tiny, attention, 1)
     return (1 - k) * loss + k * torch.special.entr(attention).sum(1).mean()
 
 
 def _log_probability(output, label):
     """log p(y | x_j) of every segment, (n, m)."""
     log_probability = segment_logits_of(output).log_softmax(-1)
+    if label.shape != log_probability.shape[:1]:
+        raise ValueError(f"label must have shape ({len(log_probability)},), one a mosaic; got {tuple(label.shape)}")
     return log_probability.gather(2, label[:, None, None].expand(-1, log_probability.shape[1], 1))[..., 0]
 
 
@@ -260,7 +282,7 @@ def _weight(schedule, epoch):
     if callable(schedule):
         return _checks.in_range("the schedule's weight", schedule(epoch), 0, 1)
     if isinstance(schedule, (tuple, list)):
-        if len(schedule) != 2 or not 0 <= schedule[0] < schedule[1]:
+        if len(schedule) != 2 or not all(isinstance(epoch, numbers.Real) for epoch in schedule) or not 0 <= schedule[0] < schedule[1] < math.inf:
             raise ValueError(f"schedule must be an epoch, a pair (A, B) with 0 <= A < B, or a function of the epoch; got {schedule!r}")
         first, last = schedule
         return min(max((epoch - first) / (last - first), 0.0), 1.0)

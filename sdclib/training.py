@@ -98,6 +98,7 @@ def fit(
     _checks.instance("model", model, torch.nn.Module, ", as AttentionModel is")
     _checks.instance("data", data, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
     objective = objectives.get(objective, **(objective_options or {}))
+    objective.warn_if_unsettled(epochs)
     stepper = make_optimizer(model.parameters(), optimizer, lr, momentum)
     rng, sampling = _checks.generator(seed, "order"), _sampling(objective, seed, data.index.device)
     rows, stopped = [], f"after {epochs} epochs"

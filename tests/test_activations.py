@@ -120,8 +120,8 @@ def test_entmax_meets_its_closed_forms(drawn):
         assert_near(activations.entmax(numbers, alpha=1.5), activations.entmax15(numbers), float64=1e-9)
         assert_near(activations.entmax(numbers, alpha=2.0), activations.sparsemax(numbers), float64=1e-9)
         assert torch.equal(activations.entmax(numbers, alpha=1), activations.softmax(numbers))
-    # in double precision alone: a power of a million
-    assert_near(activations.entmax(drawn, alpha=1 + 1e-6), activations.softmax(drawn), float64=1e-4)
+        for alpha, near in ((1 + 1e-6, 1e-4), (1 + 1e-10, 1e-8)):
+            assert_near(activations.entmax(numbers, alpha=alpha), activations.softmax(numbers), float32=max(near, 2e-6), float64=near)
 
 
 def test_alpha_can_be_learnt():
@@ -129,6 +129,48 @@ def test_alpha_can_be_learnt():
     alpha = torch.tensor([[1.3], [1.5], [2.5]], dtype=torch.float64, requires_grad=True)
     function = lambda s, a: activations.entmax(s, alpha=a)  # noqa: E731
     assert torch.autograd.gradcheck(function, (drawn, alpha)) and torch.autograd.gradgradcheck(function, (drawn, alpha))
+
+
+@pytest.mark.parametrize("alpha", [1 + 1e-12, 1 + 1e-9, 1 + 1e-6, 1.0001, 1.01, 1.3, 2.5, 5.0, 50.0])
+def test_entmax_in_single_precision_is_that_of_double(alpha):
+    """Near 1 as far from it, with the derivatives for scores and alpha; ties keep all weights, however large alpha is."""
+    rng = torch.Generator().manual_seed(0)
+    drawn = torch.cat([torch.randn(20, 9, generator=rng), torch.tensor([0.0, 0.0, 0.0, -1.0]).repeat_interleave(torch.tensor([1, 1, 1, 6]))[None]])
+    direction, found = torch.randn(21, 9, generator=rng), []
+    for dtype in DTYPES:
+        numbers, order = drawn.to(dtype).requires_grad_(), torch.full((21, 1), alpha, dtype=torch.float64, requires_grad=True)
+        weights = activations.entmax(numbers, alpha=order)
+        assert weights.dtype == dtype
+        torch.testing.assert_close(activations.entmax(numbers, alpha=alpha), weights, rtol=1e-4, atol=1e-6)
+        by_score, by_alpha = torch.autograd.grad((weights * direction.to(dtype)).sum(), (numbers, order))
+        found.append([part.double() / (1 + part.double().abs().max()) for part in (weights.detach(), by_score, by_alpha)])
+    for single, double in zip(*found, strict=True):
+        assert_near(single.float(), double, float32=5e-4)
+    if alpha < 1 + 1e-5:
+        assert_near(found[1][0] / found[1][0].sum(1, keepdim=True), activations.softmax(drawn.double()), float64=1e-4)
+
+
+def test_alpha_is_learnt_beside_masked_segments():
+    drawn, mask = torch.tensor([[1.0, 0.5, 0.2, 7.0]], dtype=torch.float64), torch.tensor([[True, True, True, False]])
+    gradients = []
+    for numbers, kept in ((drawn, mask), (drawn[:, :3], None)):
+        alpha = torch.tensor(1.4, dtype=torch.float64, requires_grad=True)
+        gradients += torch.autograd.grad((activations.entmax(numbers, mask=kept, alpha=alpha) ** 2).sum(), alpha)
+    torch.testing.assert_close(*gradients)
+    assert gradients[0].abs() > 0.01
+
+
+@pytest.mark.parametrize("alpha", [1.0 + 1e-5, 1.01, 1.5, 4.0])
+def test_alpha_has_second_derivatives_near_1_and_far(alpha):
+    drawn = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def loss(order):
+        return (activations.entmax(drawn, alpha=order) ** 2).sum()
+
+    order, step = torch.tensor(alpha, dtype=torch.float64), 1e-6
+    first, second = torch.func.grad(loss), torch.func.grad(torch.func.grad(loss))
+    torch.testing.assert_close(first(order), (loss(order + step) - loss(order - step)) / (2 * step), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(second(order), (first(order + step) - first(order - step)) / (2 * step), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1e-20, 0.5, 8.0, -4.0, 1e15])
@@ -162,6 +204,13 @@ def test_temperature_softmax_divides_the_scores():
     torch.testing.assert_close(activations.temperature_softmax(drawn, temperature=0.3), (drawn / 0.3).softmax(1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_no_temperature_is_too_cold_or_too_hot(dtype):
+    drawn, mask = torch.tensor([[300.0, 100.0, 300.0]], dtype=dtype), torch.tensor([True, True, False])
+    for temperature, wanted in ((1e-3, [1, 0, 0]), (1e-320, [1, 0, 0]), (1e300, [0.5, 0.5, 0])):
+        assert activations.temperature_softmax(drawn, mask=mask, temperature=temperature).tolist() == [wanted]
+
+
 def test_gumbel_softmax_draws_with_the_probabilities_of_softmax():
     scores = torch.tensor([1.0, 0.0, -1.0, 5.0]).expand(40_000, 4)
     mask = torch.tensor([True, True, True, False])
@@ -169,6 +218,36 @@ def test_gumbel_softmax_draws_with_the_probabilities_of_softmax():
     assert ((drawn == 0) | (drawn == 1)).all() and (drawn.sum(1) == 1).all()
     wanted = activations.softmax(scores, mask=mask)[0]
     assert ((drawn.mean(0) - wanted).abs() < 4 * (wanted * (1 - wanted) / 40_000).sqrt() + 1e-9).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize(("score", "temperature"), [(0.0, 1.0), (1e4, 1.0), (0.0, 1e9), (0.0, 1e-9)])
+def test_gumbel_softmax_draws_equal_scores_equally_often(dtype, score, temperature):
+    """Also where the noise is small beside the scores, or the relaxed weights are all the same."""
+    scores = torch.full((3, 40_000), score, dtype=dtype)
+    drawn = activations.gumbel_softmax(scores, dim=0, temperature=temperature, generator=torch.Generator().manual_seed(0))
+    assert drawn.dtype == dtype and (drawn.sum(0) == 1).all()
+    assert ((drawn.double().mean(1) - 1 / 3).abs() < 0.01).all()  # 4 standard errors
+
+
+def test_gumbel_softmax_under_vmap_and_compiled(compiler):
+    scores = torch.tensor([1.0, 0.0, -1.0, 5.0]).expand(20_000, 4)
+    mask = torch.tensor([True, True, True, False])
+    wanted = activations.softmax(scores, mask=mask)[0]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        many = torch.vmap(lambda row: activations.gumbel_softmax(row, mask=mask), randomness="different")(scores)
+        compiled = torch.compile(activations.gumbel_softmax, fullgraph=True, backend="aot_eager")(scores, mask=mask)
+    for drawn in (many, compiled):
+        assert ((drawn == 0) | (drawn == 1)).all() and (drawn.sum(1) == 1).all()
+        assert ((drawn.mean(0) - wanted).abs() < 4.5 * (wanted * (1 - wanted) / 20_000).sqrt() + 1e-9).all()
+
+
+def test_gumbel_softmax_repeats_with_its_generator_and_leaves_the_global_one_alone():
+    scores, before = torch.zeros(50, 9), torch.random.get_rng_state()
+    first, second = (activations.gumbel_softmax(scores, generator=torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first, second) and torch.equal(torch.random.get_rng_state(), before)
+    assert not torch.equal(first, activations.gumbel_softmax(scores, generator=torch.Generator().manual_seed(4)))
 
 
 def test_gumbel_softmax_has_the_derivative_of_its_relaxed_weights():
@@ -186,6 +265,9 @@ def test_gumbel_softmax_has_the_derivative_of_its_relaxed_weights():
     [
         (lambda s: activations.entmax(s, alpha=0.9), r"alpha must be in \[1, inf\); got 0.9"),
         (lambda s: activations.entmax(s, alpha=torch.tensor(1.0)), "alpha must be above 1 and finite"),
+        (lambda s: activations.entmax(s, alpha=torch.tensor([[torch.inf], [2.0]])), "where it is a tensor; got inf"),
+        (lambda s: activations.entmax(s, alpha=torch.full((3,), 1.5)), r"alpha must broadcast to scores with size 1 along dim -1, \(2, 1\); got \(3,\)"),
+        (lambda s: activations.entmax(s, alpha=torch.full((4, 1, 1), 1.5)), r"with size 1 along dim -1, \(2, 1\); got \(4, 1, 1\)"),
         (lambda s: activations.temperature_softmax(s, temperature=0), r"temperature must be in \(0, inf\); got 0"),
         (lambda s: activations.topk_softmax(s, k=0), "k must be at least 1; got 0"),
         (lambda s: activations.spherical_softmax(torch.tensor([0.0, -torch.inf])), "needs finite scores"),

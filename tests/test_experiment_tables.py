@@ -91,6 +91,7 @@ def test_unlike_is_not_laid_beside(settings):
     [
         ({"average_at": 2}, [85.95, 86.83]),
         ({"entropy_weight": 0.001}, [66.31]),
+        ({"entropy_weight": 0.001, "objective": "entropy"}, [66.31]),  # the same loss by its own name
         ({"activation": "sparsemax"}, [76.95]),
     ],
 )

@@ -99,6 +99,7 @@ def test_a_run_is_frozen():
         ({"dtype": "float16"}, ValueError, "float32, float64"),
         ({"average_at": 1}, ValueError, "average_at must be at most 0 for architecture 'linear'; got 1"),
         ({"entropy_weight": 1.0}, ValueError, r"entropy_weight must be in \[0, 1\); got 1.0"),
+        ({"objective": "entropy"}, ValueError, "objective 'entropy' needs an entropy_weight above 0; got 0"),
         ({"lr": 0.0}, ValueError, "lr must be in"),
         ({"lr": float("nan")}, ValueError, "lr must be in"),
         ({"momentum": 0.5, "optimizer": "adam"}, ValueError, "momentum is for sgd"),

@@ -63,6 +63,23 @@ def test_entropy_is_that_of_the_weights():
         assert loss.item() == pytest.approx(0.75 * math.log(3) + 0.25 * entropy, rel=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_weights_of_exactly_zero_have_no_entropy(dtype):
+    """However many they are: the smallest normal number of float16 in place of each would give half a nat."""
+    output = ModelOutput(torch.zeros(2, 2, dtype=dtype), torch.eye(1000, dtype=dtype)[:2], None)
+    loss = objectives.soft(output, torch.tensor([0, 1]), entropy_weight=0.5)
+    assert loss.item() == pytest.approx(0.5 * math.log(2), rel=4e-3)
+
+
+@pytest.mark.parametrize("label", [[0, -100], [0, -1], [0, 2]])
+def test_a_label_out_of_range_is_an_error(label):
+    """-100 as well, which PyTorch's cross-entropy would silently leave out."""
+    output = ModelOutput(torch.zeros(2, 2), torch.full((2, 3), 1 / 3), None, torch.zeros(2, 3, 2))
+    for name in ("soft", "hard", "marginal"):
+        with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+            objectives.get(name)(output, torch.tensor(label))
+
+
 def test_get():
     assert objectives.get("soft").loss is objectives.soft
     assert objectives.get(max).loss is max

@@ -163,6 +163,34 @@ def test_finite_where_weights_underflow_or_are_zero(dtype, name, activation):
             assert gradient.isfinite().all()
 
 
+@BOTH
+@pytest.mark.parametrize("impossible", [-math.inf, math.nan, 3e38])
+def test_a_segment_without_weight_may_be_impossible(dtype, impossible):
+    """The classifier gives the class of the label no probability, or no number at all, where nothing is looked at."""
+    scores = torch.tensor([[0.0, 9.0, 0.0], [0.3, 0.0, -9.0]], dtype=dtype, requires_grad=True)
+    alone = torch.randn(2, 3, 2, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    bad = torch.tensor([impossible, math.nan]) if math.isnan(impossible) else torch.tensor([-abs(impossible), abs(impossible) if impossible > 0 else 0.0])
+    broken = alone.clone()
+    broken[0, 0] = broken[1, 2] = bad.to(dtype)
+    label = torch.tensor([0, 0])
+    for name in ("hard", "marginal"):
+        attention = activations.sparsemax(scores)
+        wanted, found = (objectives.get(name)(ModelOutput(None, attention, scores, part), label) for part in (alone, broken))
+        assert found.item() == pytest.approx(wanted.item(), rel=1e-6)
+        for by in zip(*(torch.autograd.grad(loss, scores, retain_graph=True) for loss in (found, wanted)), strict=True):
+            torch.testing.assert_close(*by)
+    for name in ("attended", "mixture"):
+        assert inference.logits_under(ModelOutput(None, attention, scores, broken), name)[1].isfinite().all()
+
+
+def test_the_loss_has_a_derivative_by_a_weight_of_0():
+    """A weight of 0 that is not the end of an activation: the loss of its segment is what a little weight would cost."""
+    attention = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    alone = torch.tensor([[[0.0, 0.0], [-2.0, 0.0]]])
+    (gradient,) = torch.autograd.grad(objectives.hard(ModelOutput(None, attention, None, alone), torch.tensor([0])), attention)
+    torch.testing.assert_close(gradient, -alone.log_softmax(2)[..., 0])
+
+
 def test_marginal_reads_a_weight_that_only_just_exists():
     """log(1e-30 * 1 + 1 * e^-200): the tiny weight decides; a clamp or a product in float32 would lose one or the other."""
     attention = torch.tensor([[1e-30, 1.0]])
@@ -224,7 +252,8 @@ def test_baselines_lower_the_variance():
         ({"samples": 1, "baseline": "leave_one_out"}, 3, "needs 2 samples or more; got 1"),
         ({"samples": 0}, 3, "samples must be at least 1; got 0"),
         ({"baseline": "median"}, 3, "unknown baseline 'median'; choose one of none, mean, leave_one_out"),
-        ({"baseline": "mean"}, 1, "needs 2 mosaics or more in a batch; got 1"),
+        ({"baseline": "mean"}, 1, "needs 2 mosaics or more in a batch; got 1: choose another batch_size"),
+        ({"baseline": "mean"}, 0, "needs 2 mosaics or more in a batch; got 0$"),
     ],
 )
 def test_reinforce_refuses(options, n, message):
@@ -257,6 +286,8 @@ def test_the_hybrid_goes_from_soft_to_the_second_loss():
     [
         ({"then": "soft"}, "unknown then 'soft'; choose one of hard, marginal"),
         ({"schedule": (5, 5)}, r"schedule must be an epoch, a pair \(A, B\) with 0 <= A < B, or a function of the epoch; got \(5, 5\)"),
+        ({"schedule": (5, math.inf)}, r"or a function of the epoch; got \(5, inf\)"),
+        ({"schedule": ("1", "5")}, r"or a function of the epoch; got \('1', '5'\)"),
         ({"schedule": -1}, "schedule must be at least 0; got -1"),
         ({"schedule": lambda epoch: 1.5}, r"the schedule's weight must be in \[0, 1\]; got 1.5"),
         ({"switch": 3}, "objective 'hybrid' has the options then, schedule; got switch"),
@@ -273,6 +304,16 @@ def test_the_stop_rule_waits_for_the_end_of_the_schedule():
     one, many = (models.build("linear", (2,), 3, seed=1) for _ in range(2))
     assert fit(one, data, **settings).epoch.iloc[-1] == 7
     assert fit_many([many], data, **settings).epochs.tolist() == [7]
+
+
+def test_a_schedule_longer_than_the_training_is_said():
+    data = make_mosaics(distributions.get("boxes_one_side"), n=20, m=3)
+    for epochs, options in ((3, None), (3, {"schedule": (1, 4)})):
+        with pytest.warns(UserWarning, match=f"has not come to its end after {epochs} epochs") as said:
+            fit(models.build("linear", (2,), 3), data, "hybrid", epochs=epochs, objective_options=options)
+        assert len(said) == 1 and said[0].filename == __file__
+        with pytest.warns(UserWarning, match="has not come to its end"):
+            fit_many([models.build("linear", (2,), 3)], data, "hybrid", epochs=epochs, objective_options=options)
 
 
 # ---- what objectives need, and what get() takes
@@ -294,6 +335,17 @@ def test_what_is_missing_or_unknown_is_named():
         objectives.Objective(objectives.soft, inference="guess")
     with pytest.raises(TypeError, match="loss must be a function"):
         objectives.Objective("soft")
+    for takes in ("epoch", {"epochs"}):
+        with pytest.raises(ValueError, match="takes must be a set of 'epoch' and 'generator'"):
+            objectives.Objective(objectives.hybrid, takes=takes)
+
+
+@pytest.mark.parametrize("name", ["hard", "marginal", "reinforce"])
+@pytest.mark.parametrize("shape", [(1,), (3,), (2, 1)])
+def test_labels_that_do_not_fit_are_named(name, shape):
+    output = ModelOutput(None, torch.full((2, 4), 1 / 4), None, torch.zeros(2, 4, 3))
+    with pytest.raises(ValueError, match=r"label must have shape \(2,\), one a mosaic"):
+        objectives.get(name)(output, torch.zeros(shape, dtype=int))
 
 
 def test_the_inference_of_each():
@@ -335,9 +387,11 @@ def test_a_model_of_the_small_protocol_is_asked_about_mosaics_of_one():
         output = model(segments, mask)
         return ModelOutput(output.logits, output.attention, None)
 
-    segments, mask = torch.randn(4, 5, 2), torch.ones(4, 5, dtype=bool)
+    segments, mask = torch.randn(4, 5, 2, generator=torch.Generator().manual_seed(0)), torch.ones(4, 5, dtype=bool)
     mask[:, 3:] = False
+    segments[:, 3:] = torch.nan  # what is hidden never reaches the classifier
     wanted, found = model(segments, mask, segment_logits=True), inference.output_of(own, segments, mask, segment_logits=True)
+    assert found.segment_logits.isfinite().all()
     assert torch.allclose(found.segment_logits[:, :3], wanted.segment_logits[:, :3], atol=1e-6)
     assert torch.allclose(inference.logits_under(found, "mixture"), inference.logits_under(wanted, "mixture"), atol=1e-5)
 

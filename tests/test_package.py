@@ -16,7 +16,7 @@ import sdclib
 
 ROOT = Path(sdclib.__file__).parent
 FLOORS = [  # design: imports run only downwards, or along a floor without a circle
-    {"_checks", "_closed_forms", "_files", "reporting"},
+    {"_checks", "_closed_forms", "_entmax", "_files", "reporting"},
     {"activations", "distributions"},
     {"mosaics", "models", "inference", "metrics", "intervals", "interventions"},
     {"objectives", "evaluation", "diagnosis", "_verdict", "constructed"},
@@ -104,7 +104,7 @@ import sys, sdclib
 assert "torch" not in sys.modules, "import sdclib alone must not load torch"
 sdclib.activations
 loaded = {name for name in sys.modules if name.startswith("sdclib.")}
-assert loaded == {"sdclib.activations", "sdclib._closed_forms", "sdclib._checks"}, loaded
+assert loaded == {"sdclib.activations", "sdclib._closed_forms", "sdclib._entmax", "sdclib._checks"}, loaded
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent)
     assert done.returncode == 0, done.stderr

@@ -108,7 +108,7 @@ def _label(settings, frame):
 def _method(settings):
     """The record's name for what a cell trains with; None if it has none."""
     if settings["entropy_weight"] > 0:
-        return "entropy" if (settings["objective"], settings["activation"]) == ("soft", "softmax") else None
+        return "entropy" if settings["objective"] in ("soft", "entropy") and settings["activation"] == "softmax" else None
     return settings["activation"] if settings["objective"] == "soft" else settings["objective"]
 
 

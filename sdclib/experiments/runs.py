@@ -70,6 +70,8 @@ class Run:
         if self.average_at > depth:
             raise ValueError(f"average_at must be at most {depth} for architecture {self.architecture!r}; got {self.average_at}")
         check_settings(self.entropy_weight, self.optimizer, self.lr, self.momentum, self.epochs, self.batch_size, self.stop_below, 1)
+        if self.objective == "entropy" and not self.entropy_weight:
+            raise ValueError("objective 'entropy' needs an entropy_weight above 0; got 0")
         if self.stop_below is not None and math.isinf(self.stop_below):
             raise ValueError("stop_below must be finite, or None for never; got inf")
         for field in fields(self):  # 1 and 1.0, or a NumPy number, are one run and have one hash; + 0.0 turns -0.0 into 0.0
