@@ -38,11 +38,22 @@ _BOXES = (
 )
 _DATASET1 = {"dataset": "dataset1", "architecture": "A1", "epochs": 2500, "stop_below": 0.01}
 _ENTROPY = {0: (0.0005, 0.001, 0.005, 0.01, 0.02, 0.05), 1: (0.005,), 2: (0.001, 0.005, 0.01, 0.02, 0.05)}  # by averaging layer; .05 is ours
-_PAIRS = tuple((seed, seed) for seed in range(20))  # the same in every table below, so that methods are compared on the same pairs
+# The same pairs in every table below, so that methods are compared on the same; a run that several tables share is computed once.
+_MANY = tuple((seed, seed) for seed in range(50))
+_PAIRS = _MANY[:20]
 
 
 def _dataset1(layer, **settings):
     return {**_DATASET1, "average_at": layer, **settings}
+
+
+def _dataset2(architecture, layer, **settings):
+    """The record has neither epochs nor a stop rule of dataset2: dataset1's are taken."""
+    return _dataset1(layer, dataset="dataset2", architecture=architecture, **settings)
+
+
+_DEEPEST = {"A2_1": 1, "A2_2": 2}  # averaging layers of dataset2's architectures
+_ENDS = tuple((architecture, layer) for architecture, deepest in _DEEPEST.items() for layer in (0, deepest))
 
 
 _TABLES = (
@@ -68,6 +79,17 @@ _TABLES = (
         _PAIRS,
     ),
     Table(
+        "dataset1-comparison",
+        "dataset1, A1, the main comparison: softmax, sparsemax, spherical softmax and the entropy term, averaging at layers 0 and 2 (softmax also 1)",
+        (
+            *(_dataset1(layer, activation=name) for layer in (0, 2) for name in ("softmax", "sparsemax", "spherical_softmax")),
+            _dataset1(0, entropy_weight=0.0005, epochs=3000),
+            _dataset1(2, entropy_weight=0.005, epochs=3000),
+            _dataset1(1),
+        ),
+        _MANY,
+    ),
+    Table(
         "dataset1-entropy",
         "dataset1, A1: the weight of the entropy of attention, by averaging layer",
         (
@@ -80,6 +102,22 @@ _TABLES = (
         "dataset1-objectives",
         "dataset1, A1: soft and hard attention, REINFORCE, marginal likelihood and the hybrid, averaging at layers 0 and 2",
         tuple(_dataset1(layer, objective=name, epochs=1000) for layer in (0, 2) for name in ("soft", "hard", "reinforce", "marginal", "hybrid")),
+        _PAIRS,
+    ),
+    Table(
+        "dataset1-precision",
+        "dataset1, A1, softmax, averaging at layers 0 and 2: the same runs in float32 and, as the record, in float64",
+        tuple(_dataset1(layer, dtype=dtype) for layer in (0, 2) for dtype in ("float32", "float64")),
+        _PAIRS,
+    ),
+    Table(
+        "dataset2",
+        "dataset2, A2_1 and A2_2: averaging layers, sparse activations and the weight of the entropy of attention",
+        (
+            *(_dataset2(architecture, layer) for architecture, deepest in _DEEPEST.items() for layer in range(deepest + 1)),
+            *(_dataset2(*end, activation=name) for end in _ENDS for name in ("sparsemax", "spherical_softmax")),
+            *(_dataset2(*end, entropy_weight=k, epochs=3000) for end in _ENDS for k in (0.001, 0.005, 0.02)),
+        ),
         _PAIRS,
     ),
 )
