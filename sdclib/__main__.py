@@ -95,6 +95,20 @@ def _compare(options):
     return 0
 
 
+def _check(options):
+    from sdclib.experiments import load_table
+    from sdclib.experiments.checking import check, sample
+
+    failures = 0
+    for _, row in sample(load_table(options.name, options.results), options.rows, options.seed).iterrows():
+        lines = check(row)
+        failures += (wrong := not lines.near.all())
+        print(f"{'DIFFERS' if wrong else 'same'}: {options.name} {row.hash} ({row.seconds:.0f} s when it was stored)", flush=True)
+        if wrong:
+            print(lines[~lines.near].to_string(), flush=True)
+    return int(failures > 0)
+
+
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m sdclib", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -111,6 +125,10 @@ def _parser():
     run.add_argument("--workers", type=int, default=1, metavar="N", help="processes of one thread each (default 1)")
     run.add_argument("--seeds", type=int, metavar="N", help="only the first N seeds of every cell")
     command("compare", _compare, "a stored table beside the published figures").add_argument("name", metavar="NAME")
+    check = command("check", _check, "compute some stored rows again and compare; exit status 1 if one differs")
+    check.add_argument("name", metavar="NAME")
+    check.add_argument("--rows", type=int, default=1, metavar="N", help="how many, chosen at random (default 1)")
+    check.add_argument("--seed", type=int, default=0, metavar="S", help="another seed chooses other rows (default 0)")
     return parser
 
 
