@@ -223,13 +223,13 @@ def test_reinforce_has_no_bias(samples, baseline):
     error = (found.mean(0) - exact).abs()
     standard_error = found.std(0) / math.sqrt(len(found))
     moving = standard_error > 0
-    assert moving.sum() > 30, "gradients that never vary test nothing"
+    assert moving.all(), "a gradient that never varies has no standard error to be within: one that is always 0 would pass"
     assert (error[moving] / standard_error[moving]).mean() < 1.1, "on average 0.8 standard errors are to be expected"
     assert (error[moving] <= 4.5 * standard_error[moving]).all()  # some fifty gradients, seeded
     assert (error[moving] <= 3 * standard_error[moving]).double().mean() >= 0.95
 
 
-def test_a_baseline_that_saw_the_sample_would_be_found(monkeypatch):
+def test_a_baseline_that_saw_the_sample_would_be_found():
     """The test above has teeth: with the batch's mean, the own mosaic included, a quarter of the signal is missing here."""
     found, exact = _estimates(1, "mean", draws=4000)
     shrunk = found[:, :12] * 0.75  # what that baseline does in expectation with 4 mosaics
