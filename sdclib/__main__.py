@@ -63,7 +63,7 @@ def _run(options):
         name = f"{row['dataset']} {method} layer {row['average_at']} k {row['entropy_weight']:g} data_seed {row['data_seed']} seed {row['seed']}"
         print(f"{done}/{total} {name}: {what}; {row['seconds']:.1f} s, about {left} left", flush=True)
 
-    rows = execute(runs, workers=options.workers, store=store, progress=None if sys.stderr.isatty() else line)
+    rows = execute(runs, workers=options.workers, store=store, progress=None if sys.stderr.isatty() else line, device=options.device)
     failed = sum(row["error"] != "" for row in rows)
     print(f"{store.csv}: all {len(rows)} runs are there" + (f", {failed} of them did not train" if failed else ""))
     return 0
@@ -123,6 +123,7 @@ def _parser():
     run = command("run", _run, "compute what a table lacks; may be stopped at any time and started again")
     run.add_argument("name", metavar="NAME")
     run.add_argument("--workers", type=int, default=1, metavar="N", help="processes of one thread each (default 1)")
+    run.add_argument("--device", metavar="NAME", help="train many seeds at once on a device of PyTorch's, say cuda")
     run.add_argument("--seeds", type=int, metavar="N", help="only the first N seeds of every cell")
     command("compare", _compare, "a stored table beside the published figures").add_argument("name", metavar="NAME")
     check = command("check", _check, "compute some stored rows again and compare; exit status 1 if one differs")

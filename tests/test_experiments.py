@@ -161,6 +161,34 @@ def test_any_executor_gives_the_same_rows(tmp_path):
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.parametrize("device", ["cpu", *["cuda"] * torch.cuda.is_available()])
+def test_seeds_side_by_side_on_a_device_give_the_same_rows(tmp_path, device):
+    runs = [*tiny(4, dtype="float64"), *tiny(3, dtype="float64", objective="marginal"), *tiny(2, dtype="float64", objective="reinforce", epochs=1)]
+    runs += tiny(5, dtype="float64", stop_below=0.9, epochs=40)
+    one_by_one = execute(runs, progress=False)
+    together = execute(runs, device=device, store=Store("t", tmp_path), progress=False)
+    for ours, theirs in zip(together, one_by_one, strict=True):
+        assert ours["hash"] == theirs["hash"] and ours["mode"] == theirs["mode"] and ours["stopped_at"] == theirs["stopped_at"]
+        for name in MEASURED:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-6, abs=1e-8), name
+    assert execute(runs, device=device, store=Store("t", tmp_path), progress=_no_run) == together
+    assert len({row["stopped_at"] for row in together[-5:]}) > 1
+
+
+def test_one_run_that_diverges_on_a_device_leaves_the_others_their_rows():
+    wild = [Run(**TINY | {"lr": 1e38}, seed=seed) for seed in (0, 1)]
+    with pytest.warns(RuntimeWarning, match="did not train"):
+        rows = execute([*wild, *tiny(2)], device="cpu", progress=False)
+    assert [row["error"] == "" for row in rows] == [False, False, True, True]
+
+
+def test_a_device_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match="PyTorch has no device 'nonsense' here"):
+        execute(tiny(1), device="nonsense")
+    with pytest.raises(ValueError, match="a device is used from this process alone"):
+        execute(tiny(1), device="cpu", workers=2)
+
+
 def test_a_dask_cluster_gives_the_same_rows(tmp_path):
     distributed = pytest.importorskip("distributed", reason="the optional extra sdclib[cluster] is not installed")
     runs, folder = tiny(6), {"local_directory": tmp_path}

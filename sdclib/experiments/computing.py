@@ -5,6 +5,7 @@ import time
 import torch
 
 from sdclib import distributions, evaluation, models, objectives
+from sdclib.batched import fit_many
 from sdclib.diagnosis import diagnose
 from sdclib.experiments import by_hand, provenance
 from sdclib.experiments.rows import MEASURED, SPLITS
@@ -12,7 +13,7 @@ from sdclib.inference import under
 from sdclib.mosaics import make_mosaics
 from sdclib.training import TrainingDiverged, fit
 
-__all__ = ["ENGINE", "compute"]
+__all__ = ["ENGINE", "can_share", "compute", "compute_together"]
 
 ENGINE = 1  # raised by one when the same run would give another row than before (beyond rounding)
 
@@ -30,35 +31,73 @@ def compute(run):
     torch.set_num_threads(1)
     start = time.thread_time()  # of this thread alone: what else the machine does meanwhile does not count
     try:
-        measured = _train_and_measure(run) | {"error": ""}
+        mosaics, model = _begin(run)
+        measured = _measure(run, mosaics, model, _train(model, mosaics["train"], run))
     except TrainingDiverged as error:
         measured = dict.fromkeys(MEASURED) | {"mode": "", "error": " ".join(f"{type(error).__name__}: {error}".split())}
-    seconds = round(time.thread_time() - start, 3)
-    return run.as_dict() | {"hash": run.hash, "engine": ENGINE} | measured | {"seconds": seconds}, provenance.environment()
+    return _row(run, measured, time.thread_time() - start), provenance.environment()
 
 
-def _train_and_measure(run):
+def compute_together(runs, device):
+    """Train runs that differ in their seeds alone side by side on a device, all their weights in one tensor; yield what :func:`compute` returns.
+
+    Up to rounding the rows are those of :func:`compute`. What objectives that sample, and groups of which one run diverges, need is done
+    run after run, on the processor. ``seconds`` is each run's share of the time by the clock, and the environment names the device.
+    """
+    start = time.perf_counter()
+    begun = [_begin(run) for run in runs]
+    several, data = [model.to(device) for _, model in begun], [mosaics["train"].to(device) for mosaics, _ in begun]
+    try:
+        found = fit_many(several, data, _objective(runs[0]), **_settings(runs[0]), seeds=[run.seed for run in runs], progress=False)
+    except TrainingDiverged:
+        yield from map(compute, runs)
+        return
+    measured = [_measure(run, mosaics, model.cpu(), int(epochs)) for run, (mosaics, model), epochs in zip(runs, begun, found.epochs, strict=True)]
+    seconds = (time.perf_counter() - start) / len(runs)
+    for run, one in zip(runs, measured, strict=True):
+        yield _row(run, one, seconds), provenance.environment(device)
+
+
+def can_share(run):
+    """Whether :func:`compute_together` can train a run beside others: not by an objective that samples."""
+    return "generator" not in _objective(run).takes
+
+
+def _begin(run):
+    """The mosaics of a run by split, and its model before training."""
     base, dtype = distributions.get(run.dataset), getattr(torch, run.dtype)
     mosaics = {split: make_mosaics(base, run.n, run.m, run.data_seed, split=split, dtype=dtype) for split in SPLITS}
-    data = mosaics["train"]
     of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init")}
-    model = models.build(run.architecture, data.feature_shape, data.n_classes, **of_model, dtype=dtype)
-    objective = objectives.get(run.objective, **run.options)
-    measured = {"stopped_at": _train(model, data, objective, run)}
-    for split, part in mosaics.items():
-        for name, value in evaluation.evaluate(model, part, objective=objective, entropy_weight=run.entropy_weight, inferences=True).items():
-            measured[f"{split}_{name}"] = value
-    return measured | _diagnosed(under(model, objective.inference), data)
+    return mosaics, models.build(run.architecture, mosaics["train"].feature_shape, mosaics["train"].n_classes, **of_model, dtype=dtype)
 
 
-def _train(model, data, objective, run):
+def _objective(run):
+    return objectives.get(run.objective, **run.options)
+
+
+def _settings(run):
+    """What :func:`sdclib.fit` and :func:`sdclib.fit_many` are told."""
+    return {name: getattr(run, name) for name in ("entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below")}
+
+
+def _train(model, data, run):
     """Train in place; return the last epoch. What :mod:`by_hand` can do it does several times as fast, and equal up to rounding."""
     if by_hand.supports(run):
         return by_hand.train(model, data, run)
-    names = ("entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below", "seed")
-    of_training = {name: getattr(run, name) for name in names}
-    history = fit(model, data, objective, **of_training, record_every=max(run.epochs, 1), progress=False)
+    history = fit(model, data, _objective(run), **_settings(run), seed=run.seed, record_every=max(run.epochs, 1), progress=False)
     return int(history.epoch.iloc[-1])
+
+
+def _measure(run, mosaics, model, stopped_at):
+    objective, measured = _objective(run), {"stopped_at": stopped_at}
+    for split, part in mosaics.items():
+        for name, value in evaluation.evaluate(model, part, objective=objective, entropy_weight=run.entropy_weight, inferences=True).items():
+            measured[f"{split}_{name}"] = value
+    return measured | _diagnosed(under(model, objective.inference), mosaics["train"]) | {"error": ""}
+
+
+def _row(run, measured, seconds):
+    return run.as_dict() | {"hash": run.hash, "engine": ENGINE} | measured | {"seconds": round(seconds, 3)}
 
 
 def _diagnosed(model, data):

@@ -15,7 +15,7 @@ from sdclib.training import progress_bar
 __all__ = ["RunFailed", "execute", "valid_rows"]
 
 
-def execute(runs, workers=1, store=None, executor=None, progress=None):
+def execute(runs, workers=1, store=None, executor=None, progress=None, device=None):
     """Compute runs, or take their rows from a store: one row (dict) a run, in the order of ``runs``.
 
     Args:
@@ -27,6 +27,8 @@ def execute(runs, workers=1, store=None, executor=None, progress=None):
         executor: any ``concurrent.futures.Executor`` in place of ``workers``; the caller shuts it down. It gets all runs at once.
         progress: None = a bar where there is a terminal or a notebook; True or False; or a function (done, total, row) called for every
             row that was not stored before.
+        device: None = each run on one thread of the processor. Or a device ("cuda"): runs that differ in their seeds alone are trained there
+            side by side, in this process; the rows are the same up to rounding.
 
     Returns:
         list of dicts: the run's fields, ``hash``, ``engine``, ``stopped_at`` (the last epoch trained), the measures of
@@ -35,7 +37,7 @@ def execute(runs, workers=1, store=None, executor=None, progress=None):
         reported by a warning.
 
     Raises:
-        TypeError, ValueError: runs that are not Runs, workers below 1.
+        TypeError, ValueError: runs that are not Runs, workers below 1, a device that PyTorch does not have here or beside workers or an executor.
         RunFailed: a run ended with another error, or a worker process died; the rows that were finished or in flight by then are in the store.
     """
     runs = list(runs)
@@ -46,7 +48,13 @@ def execute(runs, workers=1, store=None, executor=None, progress=None):
     wanted = {run.hash: run for run in runs}
     rows = {} if store is None else {key: row for key, row in valid_rows(store).items() if key in wanted}
     todo = [run for key, run in wanted.items() if key not in rows]
-    computed = _workers.compute_all(todo, workers, executor, (lambda run: None) if store is None else (lambda run: valid_rows(store).get(run.hash)))
+    stored = (lambda run: None) if store is None else (lambda run: valid_rows(store).get(run.hash))
+    if device is None:
+        computed = _workers.compute_all(todo, workers, executor, stored)
+    else:
+        if workers > 1 or executor is not None:
+            raise ValueError("a device is used from this process alone: give it without workers or an executor")
+        computed = _workers.compute_on(_device(device), todo, stored)
     with _reporter(len(wanted), len(rows), progress) as report, _same_threads_after(), closing(computed):
         for row, environment in computed:
             if environment is not None:
@@ -57,6 +65,14 @@ def execute(runs, workers=1, store=None, executor=None, progress=None):
             rows[row["hash"]] = row
             report(len(rows), row)
     return [dict(rows[run.hash]) for run in runs]
+
+
+def _device(name):
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # PyTorch without CUDA asserts
+        raise ValueError(f"PyTorch has no device {name!r} here: {str(error).splitlines()[0]}") from None
+    return torch.device(name)
 
 
 def valid_rows(store):

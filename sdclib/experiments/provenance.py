@@ -16,8 +16,10 @@ import sdclib
 __all__ = ["command_line", "environment", "now"]
 
 
-def environment():
-    """Versions, processor and threads of this process, as a dict for JSON (no name of the machine, no path)."""
+def environment(device="cpu"):
+    """Versions, processor and threads of this process, as a dict for JSON (no name of the machine, no path); for another device also what it is."""
+    device = torch.device(device)
+    name = {"cuda": lambda: torch.cuda.get_device_name(device)}.get(device.type, lambda: device.type)
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "numpy")},
@@ -26,6 +28,7 @@ def environment():
         "processor": _processor(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        **({} if device.type == "cpu" else {"device": name()}),
     }
 
 

@@ -5,12 +5,13 @@ import os
 import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, ProcessPoolExecutor, wait
+from dataclasses import replace
 
 from tqdm import tqdm
 
-from sdclib.experiments.computing import compute
+from sdclib.experiments.computing import can_share, compute, compute_together
 
-__all__ = ["RunFailed", "compute_all"]
+__all__ = ["RunFailed", "compute_all", "compute_on"]
 
 
 class RunFailed(RuntimeError):
@@ -44,6 +45,34 @@ def compute_all(runs, workers, executor, stored):
             _terminate(pool)
             raise
         pool.shutdown()
+
+
+def compute_on(device, runs, stored, most=25):
+    """As :func:`compute_all`, on a device: runs that differ in their seeds alone together, at most so many at once."""
+    groups = {}
+    for run in runs:
+        key = replace(run, seed=0, data_seed=0) if can_share(run) else run
+        groups.setdefault(key, []).append(run)
+    for group in groups.values():
+        for start in range(0, len(group), most):
+            waiting = []
+            for run in group[start : start + most]:
+                row = stored(run)
+                if row:
+                    yield row, None
+                else:
+                    waiting.append(run)
+            if waiting:
+                results = compute_together(waiting, device) if can_share(waiting[0]) else map(compute, waiting)
+                yield from _results(waiting, results)
+
+
+def _results(runs, results):
+    """The results, an error that is no divergence as RunFailed."""
+    try:
+        yield from results
+    except Exception as error:
+        raise RunFailed(f"{len(runs)} runs like {runs[0]} (hash {runs[0].hash}) failed: {type(error).__name__}: {error}") from error
 
 
 def _compute_in(executor, runs, width, stored):
