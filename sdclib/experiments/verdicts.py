@@ -1,0 +1,165 @@
+"""Verdicts: our differences on the same seeds beside those that were published, and what follows by a rule."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+
+from sdclib import _checks
+from sdclib.intervals import bootstrap
+
+__all__ = ["VERDICTS", "complete", "contrasts", "holm", "needed", "paired", "scoreboard", "verdict"]
+
+VERDICTS = ("holds", "holds in part", "within noise", "does not hold", "too few runs")
+_PAIR = ["data_seed", "seed"]
+_CELL = ["dataset", "architecture", "average_at", "activation", "objective", "entropy_weight", "dtype"]
+
+
+def complete(rows):
+    """The rows of those pairs of seeds that every cell of the table has."""
+    frame = pd.DataFrame(rows)
+    counted = frame.groupby(_PAIR)["hash"].transform("nunique")
+    return frame[counted == len(frame[_CELL].drop_duplicates())]
+
+
+def paired(rows, cell, against, measure, above=None):
+    """Differences ``cell`` minus ``against`` in a measure of the training mosaics, one for each pair of seeds that both have.
+
+    Args:
+        rows: a stored table. cell, against: columns and their values, each enough to name one run a pair of seeds.
+        above: keep only the pairs where both models have a training accuracy above this (the record keeps runs above 90 %).
+
+    Returns:
+        Series indexed by (data_seed, seed). Runs that diverged are left out.
+
+    Raises:
+        ValueError: no rows, or several for a pair of seeds.
+    """
+    frame = pd.DataFrame(rows)
+    sides = []
+    for side in (cell, against):
+        chosen = frame[np.logical_and.reduce([frame[name] == value for name, value in side.items()])].set_index(_PAIR)
+        if chosen.empty or not chosen.index.is_unique:
+            raise ValueError(f"{side} must name one run for each pair of seeds; got {len(chosen)} rows of {chosen.index.nunique()} pairs")
+        kept = (chosen.error == "") & ((chosen.train_accuracy > above) if above is not None else True)
+        sides.append(chosen.loc[kept, f"train_{measure}"])
+    return (sides[0] - sides[1]).dropna()
+
+
+def contrasts(rows, pairs, measure, above=None):
+    """Paired differences of one measure with intervals and p-values corrected for their number.
+
+    Args:
+        pairs: dict name -> (cell, against), as for :func:`paired`. above: as there.
+
+    Returns:
+        DataFrame, a row for each name: n, mean, low, high (95 % bootstrap interval of the mean), sd, p (paired t-test), p_holm. Of fewer
+        than two pairs of seeds only n is known.
+    """
+    table = {}
+    for name, (cell, against) in pairs.items():
+        gaps = paired(rows, cell, against, measure, above)
+        table[name] = {"n": len(gaps), **dict.fromkeys(("mean", "low", "high", "sd", "p"), np.nan)}
+        if len(gaps) >= 2:
+            interval = bootstrap(gaps)
+            table[name] |= {"mean": interval.estimate, "low": interval.low, "high": interval.high, "sd": gaps.std(), "p": _p(gaps, 0)}
+    table = pd.DataFrame(table).T.astype({"n": int})
+    return table.assign(p_holm=holm(table.p))
+
+
+def scoreboard(rows, claims, above=None, alpha=0.05, power=0.8):
+    """The verdict on each claim, with its evidence.
+
+    Two paired t-tests a claim: is our mean difference other than 0, and is it other than the published one? Each kind is corrected (Holm)
+    for the number of claims; :func:`verdict` says the word.
+
+    Args:
+        claims: list of :class:`sdclib.experiments.claims.Claim` that are corrected together: on one measure, of one question. above: as for :func:`paired`.
+
+    Returns:
+        DataFrame, a row a claim: name, published, runs, n, mean, low, high, sd, p_holm (against 0), p_published (against the published
+        difference), needed (pairs of seeds that would see the published difference), verdict.
+    """
+    kinds = {(claim.question, claim.measure) for claim in claims}
+    if len(kinds) != 1:
+        raise ValueError(f"claims must be of one question, on one measure; got {sorted(kinds)}")
+    pairs = {i: (claim.cell, claim.against) for i, claim in enumerate(claims)}
+    table = contrasts(rows, pairs, claims[0].measure, above)
+    gaps = [paired(rows, *pairs[i], claim.measure, above) for i, claim in enumerate(claims)]
+    table["p_published"] = holm([_p(gap, claim.published) for gap, claim in zip(gaps, claims, strict=True)])
+    for name in ("name", "published", "runs"):
+        table[name] = [getattr(claim, name) for claim in claims]
+    table["needed"] = [needed(row.sd, row.published, power, alpha) if row.n >= 2 else np.nan for row in table.itertuples()]
+    table["verdict"] = [verdict(row.mean, row.published, row.p_holm, row.p_published, alpha) for row in table.itertuples()]
+    return table[["name", "published", "runs", "n", "mean", "low", "high", "sd", "p_holm", "p_published", "needed", "verdict"]]
+
+
+def verdict(mean, published, p, p_published, alpha=0.05):
+    """The rule. ``p``: of "ours is 0"; ``p_published``: of "ours is as published"; below ``alpha`` the statement is given up.
+
+    | ours | not clearly short of the published size | clearly short of it |
+    |---|---|---|
+    | clearly not 0, same sign | holds | holds in part |
+    | not clearly other than 0 | within noise | does not hold |
+    | clearly not 0, other sign | does not hold | does not hold |
+
+    >>> verdict(2.0, 3.0, p=0.001, p_published=0.2), verdict(-0.1, 3.0, p=0.7, p_published=0.001)
+    ('holds', 'does not hold')
+    """
+    if published == 0:
+        raise ValueError("a published difference of 0 claims no sign; got published=0")
+    if np.isnan(mean):
+        return "too few runs"
+    clear, same = p < alpha, mean * published > 0
+    short = p_published < alpha and mean / published < 1
+    if clear and not same:
+        return "does not hold"
+    if clear:
+        return "holds in part" if short else "holds"
+    return "does not hold" if short else "within noise"
+
+
+def needed(sd, difference, power=0.8, alpha=0.05):
+    """The least number of pairs of seeds at which a two-sided paired t-test sees a mean ``difference`` with that power.
+
+    Args:
+        sd: standard deviation of the paired differences. difference: in the same unit, not 0. power, alpha: in (0, 1).
+
+    >>> needed(sd=1.0, difference=0.5), needed(sd=8.0, difference=2.0)
+    (34, 128)
+    """
+    _checks.in_range("power", power, 0, 1, include_low=False, include_high=False)
+    if difference == 0 or not sd >= 0:
+        raise ValueError(f"needed wants a difference other than 0 and an sd of 0 or more; got {difference} and {sd}")
+    if sd == 0:
+        return 2
+    effect, low, high = abs(difference) / sd, 1, 2  # enough pairs: more than low, at most high
+    while TTestPower().power(effect, high, alpha) < power:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if TTestPower().power(effect, middle, alpha) >= power else (middle, high)
+    return high
+
+
+def holm(p):
+    """p-values corrected for their number by Holm's step-down method: the chance of any false alarm stays below the level. NaN stays.
+
+    >>> [round(float(q), 2) for q in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p, dtype=float)
+    corrected, known = np.full_like(p, np.nan), ~np.isnan(p)
+    if known.any():
+        corrected[known] = multipletests(p[known], method="holm")[1]
+    return corrected
+
+
+def _p(gaps, value):
+    """Two-sided p-value of the paired t-test that the mean difference is ``value``; if all are the same, 1 or 0; of fewer than two, none."""
+    if len(gaps) < 2:
+        return np.nan
+    if np.ptp(gaps) == 0:
+        return float(np.isclose(gaps.iloc[0], value))
+    return float(stats.ttest_1samp(gaps, value).pvalue)
