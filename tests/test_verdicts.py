@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from sdclib.experiments import published
 from sdclib.experiments.claims import QUESTIONS, Claim, claims
-from sdclib.experiments.verdicts import VERDICTS, complete, contrasts, holm, needed, paired, scoreboard, verdict
+from sdclib.experiments.verdicts import VERDICTS, complete, contrasts, holm, needed, paired, readable, scoreboard, verdict
 from sdclib.plots import comparison
 
 SOFT = {"activation": "softmax"}
@@ -34,6 +35,13 @@ def test_holm_by_hand():
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.9]) == pytest.approx([0.9])
     assert holm([0.6, 0.6]) == pytest.approx([1, 1])
+
+
+def test_holm_is_what_statsmodels_gives():
+    draws = np.random.default_rng(0).uniform(size=(20, 9)) ** 4
+    draws[:, 3] = draws[:, 5]  # ties
+    for p in draws:
+        assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_holm_passes_over_what_was_not_tested():
@@ -102,6 +110,8 @@ def test_paired_leaves_out_what_has_no_partner():
     table = rows([70, 80, 90], [60, 75, 95])
     table.loc[1, "error"] = "TrainingDiverged: nan"
     assert paired(table, SPARSE, SOFT, "ftpt").tolist() == [10, -5]
+    assert paired(table.assign(train_accuracy=[1.0, 2, 3, 3, 2, 1]), SPARSE, SOFT, "accuracy").tolist() == [-2, 2]
+    assert paired(table, SPARSE, SOFT, "accuracy", above=90).tolist() == [0, 0]
     table.loc[5, "train_accuracy"] = 90.0  # not above
     assert paired(table, SPARSE, SOFT, "ftpt", above=90).tolist() == [10]
     assert paired(table.assign(train_accuracy=30), SPARSE, SOFT, "ftpt", above=90).empty
@@ -148,6 +158,17 @@ def test_a_scoreboard_without_spread_or_without_runs():
     few = scoreboard(rows([61, 71], [60, 70], train_accuracy=50.0), [claim(1.0)], above=90)
     assert few.verdict.tolist() == ["too few runs"]
     assert few.n.tolist() == [0]
+
+
+def test_a_scoreboard_to_read():
+    board = scoreboard(rows([61, 71, 81], [60, 70, 80]), [claim(1.0), claim(-2.0)])
+    table = readable(board, digits=2)
+    assert table.iloc[0].tolist() == ["+1.00 (5)", "+1.00 [+1.00, +1.00]", 3, "< .001", "2", "holds"]
+    assert table.index.tolist() == ["sparsemax"] * 2
+    few = readable(scoreboard(rows([61, 71], [60, 70], train_accuracy=50.0), [claim(1.0)], above=90))
+    assert few.iloc[0].tolist() == ["+1.0 (5)", "", 0, "", "", "too few runs"]
+    same = readable(scoreboard(rows([61, 69, 80, 80], [60, 70, 79, 81]), [claim(2.0)]))
+    assert same.p.tolist() == ["1.000"]
 
 
 def test_a_scoreboard_is_of_one_question():
