@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from sdclib.experiments import published
 from sdclib.experiments.claims import QUESTIONS, Claim, claims
-from sdclib.experiments.verdicts import VERDICTS, complete, contrasts, holm, needed, paired, readable, scoreboard, verdict
+from sdclib.experiments.verdicts import VERDICTS, complete, contrasts, holm, needed, paired, power, readable, scoreboard, verdict
 from sdclib.plots import comparison
 
 SOFT = {"activation": "softmax"}
@@ -60,11 +60,21 @@ def test_needed_is_what_the_tables_say(sd, difference, n):
 def test_needed_at_its_ends():
     assert needed(0, 1) == 2
     assert needed(1, 1000) == 2
-    assert needed(1, 0.5, power=0.9) > needed(1, 0.5)
+    assert needed(1, 0.5, chance=0.9) > needed(1, 0.5)
     with pytest.raises(ValueError, match="difference other than 0"):
         needed(1, 0)
-    with pytest.raises(ValueError, match="power must be in"):
-        needed(1, 1, power=1)
+    with pytest.raises(ValueError, match="chance must be in"):
+        needed(1, 1, chance=1)
+
+
+def test_power_is_a_chance_that_grows():
+    for effect in (0, 0.1, 0.8, 3, 6, 20):
+        found = [power(effect, n) for n in (2, 3, 5, 10, 16, 40, 135, 1000)]
+        assert np.isfinite(found).all()
+        assert (np.diff(found) > -1e-9).all()
+        assert found == pytest.approx([power(-effect, n) for n in (2, 3, 5, 10, 16, 40, 135, 1000)])
+    assert power(0, 10) == pytest.approx(0.05)
+    assert power(6, 7) == pytest.approx(1)
 
 
 def test_power_by_simulation():

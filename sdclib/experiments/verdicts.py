@@ -8,7 +8,7 @@ from statsmodels.stats.power import TTestPower
 from sdclib import _checks
 from sdclib.intervals import bootstrap
 
-__all__ = ["VERDICTS", "complete", "contrasts", "holm", "needed", "paired", "readable", "scoreboard", "verdict"]
+__all__ = ["VERDICTS", "complete", "contrasts", "holm", "needed", "paired", "power", "readable", "scoreboard", "verdict"]
 
 VERDICTS = ("holds", "holds in part", "within noise", "does not hold", "too few runs")
 _PAIR = ["data_seed", "seed"]
@@ -69,7 +69,7 @@ def contrasts(rows, pairs, measure, above=None):
     return table.assign(p_holm=holm(table.p))
 
 
-def scoreboard(rows, claims, above=None, alpha=0.05, power=0.8):
+def scoreboard(rows, claims, above=None, alpha=0.05):
     """The verdict on each claim, with its evidence.
 
     Two paired t-tests a claim: is our mean difference other than 0, and is it other than the published one? Each kind is corrected (Holm)
@@ -80,7 +80,7 @@ def scoreboard(rows, claims, above=None, alpha=0.05, power=0.8):
 
     Returns:
         DataFrame, a row a claim: name, published, runs, n, mean, low, high, sd, p_holm (against 0), p_published (against the published
-        difference), needed (pairs of seeds that would see the published difference), verdict.
+        difference), needed (pairs of seeds that would see the published difference with a power of .8), verdict.
     """
     kinds = {(claim.question, claim.measure) for claim in claims}
     if len(kinds) != 1:
@@ -91,7 +91,7 @@ def scoreboard(rows, claims, above=None, alpha=0.05, power=0.8):
     table["p_published"] = holm([_p(gap, claim.published) for gap, claim in zip(gaps, claims, strict=True)])
     for name in ("name", "published", "runs"):
         table[name] = [getattr(claim, name) for claim in claims]
-    table["needed"] = [needed(row.sd, row.published, power, alpha) if row.n >= 2 else np.nan for row in table.itertuples()]
+    table["needed"] = [needed(row.sd, row.published, alpha=alpha) if row.n >= 2 else np.nan for row in table.itertuples()]
     table["verdict"] = [verdict(row.mean, row.published, row.p_holm, row.p_published, alpha) for row in table.itertuples()]
     return table[["name", "published", "runs", "n", "mean", "low", "high", "sd", "p_holm", "p_published", "needed", "verdict"]]
 
@@ -108,7 +108,7 @@ def readable(board, digits=1):
         "seeds needed": ["" if np.isnan(needed) else f"{needed:,.0f}" for needed in board.needed],
         "verdict": board.verdict.to_numpy(),
     }
-    return pd.DataFrame(columns, index=pd.Index(board.name, name=None))
+    return pd.DataFrame(columns, index=list(board.name))
 
 
 def verdict(mean, published, p, p_published, alpha=0.05):
@@ -136,26 +136,37 @@ def verdict(mean, published, p, p_published, alpha=0.05):
     return "does not hold" if short else "within noise"
 
 
-def needed(sd, difference, power=0.8, alpha=0.05):
-    """The least number of pairs of seeds at which a two-sided paired t-test sees a mean ``difference`` with that power.
+def power(effect, n, alpha=0.05):
+    """The chance that a two-sided paired t-test of ``n`` pairs sees an ``effect`` (mean difference over its standard deviation).
+
+    >>> round(power(0.5, 34), 2)
+    0.81
+    """
+    found = TTestPower().power(effect, n, alpha)
+    # far from 0 the tail of the wrong sign underflows to NaN: it is 0
+    return float(TTestPower().power(abs(effect), n, alpha / 2, alternative="larger") if np.isnan(found) else found)
+
+
+def needed(sd, difference, chance=0.8, alpha=0.05):
+    """The least number of pairs of seeds at which a two-sided paired t-test sees a mean ``difference`` with that chance.
 
     Args:
-        sd: standard deviation of the paired differences. difference: in the same unit, not 0. power, alpha: in (0, 1).
+        sd: standard deviation of the paired differences. difference: in the same unit, not 0. chance, alpha: in (0, 1).
 
     >>> needed(sd=1.0, difference=0.5), needed(sd=8.0, difference=2.0)
     (34, 128)
     """
-    _checks.in_range("power", power, 0, 1, include_low=False, include_high=False)
+    _checks.in_range("chance", chance, 0, 1, include_low=False, include_high=False)
     if difference == 0 or not sd >= 0:
         raise ValueError(f"needed wants a difference other than 0 and an sd of 0 or more; got {difference} and {sd}")
     if sd == 0:
         return 2
     effect, low, high = abs(difference) / sd, 1, 2  # enough pairs: more than low, at most high
-    while TTestPower().power(effect, high, alpha) < power:
+    while power(effect, high, alpha) < chance:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if TTestPower().power(effect, middle, alpha) >= power else (middle, high)
+        low, high = (low, middle) if power(effect, middle, alpha) >= chance else (middle, high)
     return high
 
 
