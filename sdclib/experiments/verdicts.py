@@ -114,11 +114,9 @@ def readable(board, digits=1):
 def verdict(mean, published, p, p_published, alpha=0.05):
     """The rule. ``p``: of "ours is 0"; ``p_published``: of "ours is as published"; below ``alpha`` the statement is given up.
 
-    | ours | not clearly short of the published size | clearly short of it |
-    |---|---|---|
-    | clearly not 0, same sign | holds | holds in part |
-    | not clearly other than 0 | within noise | does not hold |
-    | clearly not 0, other sign | does not hold | does not hold |
+    "holds": clearly not 0, the sign as published, and not clearly short of the published size (larger will do). "holds in part": the same,
+    but clearly short. "within noise": not clearly other than 0, nor clearly short of the published size. "does not hold": clearly of the
+    other sign, or not clearly other than 0 and clearly short. "too few runs": no mean.
 
     >>> verdict(2.0, 3.0, p=0.001, p_published=0.2), verdict(-0.1, 3.0, p=0.7, p_published=0.001)
     ('holds', 'does not hold')
