@@ -173,10 +173,10 @@ def test_a_scoreboard_without_spread_or_without_runs():
 def test_a_scoreboard_to_read():
     board = scoreboard(rows([61, 71, 81], [60, 70, 80]), [claim(1.0), claim(-2.0)])
     table = readable(board, digits=2)
-    assert table.iloc[0].tolist() == ["+1.00 (5)", "+1.00 [+1.00, +1.00]", 3, "< .001", "2", "holds"]
+    assert table.iloc[0].tolist() == ["holds", "+1.00 (5)", "+1.00 [+1.00, +1.00]", 3, "<.001", "2"]
     assert table.index.tolist() == ["sparsemax"] * 2
     few = readable(scoreboard(rows([61, 71], [60, 70], train_accuracy=50.0), [claim(1.0)], above=90))
-    assert few.iloc[0].tolist() == ["+1.0 (5)", "", 0, "", "", "too few runs"]
+    assert few.iloc[0].tolist() == ["too few runs", "+1.0 (5)", "", 0, "", ""]
     same = readable(scoreboard(rows([61, 69, 80, 80], [60, 70, 79, 81]), [claim(2.0)]))
     assert same.p.tolist() == ["1.000"]
 

@@ -98,15 +98,15 @@ def scoreboard(rows, claims, above=None, alpha=0.05):
 
 def readable(board, digits=1):
     """A scoreboard in words and rounded numbers, for a page; the index names the claims."""
-    low_p = board.p_holm.map(lambda p: "" if np.isnan(p) else "< .001" if p < 0.001 else f"{p:.3f}"[1 if p < 1 else 0 :])
+    low_p = board.p_holm.map(lambda p: "" if np.isnan(p) else "<.001" if p < 0.001 else f"{p:.3f}"[1 if p < 1 else 0 :])
     ours = [f"{row.mean:+.{digits}f} [{row.low:+.{digits}f}, {row.high:+.{digits}f}]" if row.n >= 2 else "" for row in board.itertuples()]
     columns = {
+        "verdict": board.verdict.to_numpy(),
         "published (runs)": [f"{row.published:+.{digits}f} ({row.runs})" for row in board.itertuples()],
         "ours, 95 % interval": ours,
         "seeds": board.n.to_numpy(),
         "p": low_p.to_numpy(),
         "seeds needed": ["" if np.isnan(needed) else f"{needed:,.0f}" for needed in board.needed],
-        "verdict": board.verdict.to_numpy(),
     }
     return pd.DataFrame(columns, index=list(board.name))
 
