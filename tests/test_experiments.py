@@ -340,7 +340,15 @@ def test_twenty_kills_at_random_points_change_nothing(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups on this system")
 def test_ctrl_c_in_a_terminal_ends_the_command_its_workers_and_their_semaphores(tmp_path):
     command = [sys.executable, "-m", "sdclib", "run", "boxes-seeds", "--workers", "2", "--results", tmp_path]
-    process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's background jobs ignore it, and so would this one
+    )
     _wait_for_rows(tmp_path / "boxes-seeds.csv", 1, process)
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
