@@ -14,7 +14,6 @@ logger = logging.getLogger(__name__)
 # Pages that Sphinx makes by itself.
 GENERATED = {
     "genindex": "Index of the functions, classes and terms in this book.",
-    "py-modindex": "Index of the modules of the library sdclib.",
     "prf-prf": "Index of the definitions, propositions and algorithms in this book.",
     "search": "Search the chapters of this book and the reference of its library.",
 }

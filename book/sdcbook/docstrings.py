@@ -65,7 +65,7 @@ def settings(app, config):
     config.napoleon_numpy_docstring = False
     config.napoleon_use_rtype = False
     config.add_module_names = False
-    config.modindex_common_prefix = ["sdclib."]
+    config.html_domain_indices = ["prf-prf"]  # Python's index of modules folds packages by images without a text; the general index has the modules
     config.nitpick_ignore_regex = [*config.nitpick_ignore_regex, ("py:.*", OTHERS)]
 
 
