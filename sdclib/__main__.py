@@ -1,6 +1,7 @@
 """python -m sdclib: list the experiment tables, run one, lay its results beside the published figures."""
 
 import argparse
+import os
 import sys
 import time
 import warnings
@@ -17,9 +18,14 @@ def main(arguments=None):
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr, flush=True)
-            return options.command(options)
+            status = options.command(options)
+            sys.stdout.flush()
+            return status
     except (ValueError, FileNotFoundError, experiments.RunFailed) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read our output (head, say) has seen enough; Python would flush once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("stopped; what was finished is stored, the same command goes on from there", file=sys.stderr)

@@ -359,6 +359,15 @@ def test_ctrl_c_in_a_terminal_ends_the_command_its_workers_and_their_semaphores(
     assert len(load_table("boxes-seeds", tmp_path)) < 60
 
 
+def test_a_closed_pipe_ends_the_command_quietly(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sdclib", "compare", "boxes-seeds"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()  # as head does when it has enough
+    assert process.stderr.read() == ""
+    assert process.wait(120) == 1
+
+
 def test_two_runners_on_one_table_store_every_run_once(tmp_path):
     n = 40
     rival = _runner(tmp_path, n, epochs=20)
