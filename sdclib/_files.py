@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 __all__ = ["write_atomically"]
 
@@ -19,5 +20,5 @@ def write_atomically(path, content):
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        Path(temporary).unlink(missing_ok=True)  # Ctrl-C may come when it has its name already
         raise

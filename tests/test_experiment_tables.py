@@ -86,6 +86,19 @@ def test_unlike_is_not_laid_beside(settings):
     assert compare(rows(**settings)).published.isna().all()
 
 
+def test_runs_cut_short_of_the_records_limit_are_not_laid_beside():
+    cut = {"epochs": 1000, "entropy_weight": 0.001}
+    assert compare(rows({"stopped_at": 1000}, **cut)).published.isna().all()
+    assert compare(rows({"stopped_at": 999}, **cut)).published.notna().any()  # ended by the stop rule, as they would have with more
+    assert compare(rows({"stopped_at": 3000}, **cut | {"epochs": 3000})).published.notna().any()
+    assert compare(rows({"stopped_at": 3500}, **cut | {"epochs": 4000})).published.isna().all()
+    assert compare(rows({"stopped_at": 2500})).published.notna().any()
+    assert compare(rows({"stopped_at": 2600}, epochs=3000)).published.isna().all()  # without an entropy term the record stops at 2500
+    mixed = rows({"stopped_at": 500}, **cut)
+    mixed[0] |= dict.fromkeys(MEASURED) | {"error": "TrainingDiverged: nan"}
+    assert compare(mixed).published.notna().any()
+
+
 @pytest.mark.parametrize(
     ("settings", "figures"),
     [

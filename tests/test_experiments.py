@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,10 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from sdclib import distributions, evaluate, fit, make_mosaics, models
 from sdclib.experiments import Run, RunFailed, Store, computing, execute, load_table, workers
@@ -159,6 +162,32 @@ def test_any_executor_gives_the_same_rows(tmp_path):
         assert executor.submit(int).result() == 0  # still the caller's
     assert bare(rows) == bare(execute(runs, progress=False))
     assert torch.get_num_threads() == threads
+
+
+def test_runs_in_threads_leave_the_threads_of_the_products_as_they_were(monkeypatch):
+    """The first of two that overlap would set back what it found, the second the one thread of the first."""
+    both = threading.Barrier(2)
+
+    def overlapping(run):
+        if run.seed == 0:
+            with threadpool_limits(1, user_api="blas"):
+                both.wait(60)
+                both.wait(60)
+        else:
+            both.wait(60)
+            with threadpool_limits(1, user_api="blas"):
+                both.wait(60)
+                time.sleep(0.2)
+        return compute(run)
+
+    def threads():
+        return {info["filepath"]: info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"}
+
+    monkeypatch.setattr(workers, "compute", overlapping)
+    with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(2) as executor:
+        before = threads()
+        execute(tiny(2), executor=executor, progress=False)
+        assert threads() == before and 2 in before.values()
 
 
 @pytest.mark.parametrize("device", ["cpu", *["cuda"] * torch.cuda.is_available()])
@@ -536,6 +565,34 @@ def test_a_table_name_is_no_path(name, tmp_path):
         Store(name, tmp_path)
 
 
+def test_a_line_that_is_being_written_is_waited_for(store):
+    whole, found = store.csv.read_bytes(), []
+    reader = threading.Thread(target=lambda: found.append(load_table("t", store.folder)))
+    with FileLock(store.folder / ".t.lock"):
+        store.csv.write_bytes(whole[:-100])
+        reader.start()
+        time.sleep(0.3)
+        store.csv.write_bytes(whole)
+    reader.join(60)
+    assert [len(frame) for frame in found] == [4]
+
+
+def test_a_folder_that_may_only_be_read_is_read(store, monkeypatch):
+    """No lock file can be made there. Permissions do not bind root, so the system's answers are made up."""
+
+    def refused(*_arguments, **_settings):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(FileLock, "acquire", refused)
+    with pytest.raises(PermissionError):
+        Store("t", store.folder).rows()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    assert len(Store("t", store.folder).rows()) == len(load_table("t", store.folder)) == 4
+    store.csv.write_bytes(store.csv.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="line 5"):
+        load_table("t", store.folder)
+
+
 def test_a_file_that_lacks_later_columns_is_read_and_gets_them(tmp_path, computed):
     """A measure added to the library loses no row; the first row that is added writes the file anew, with all columns."""
     store = Store("t", tmp_path)
@@ -569,3 +626,20 @@ def test_rows_of_the_same_runs_are_taken_from_another_table(store, computed, tmp
     batches = json.loads(other.json.read_text(encoding="utf-8"))["batches"]
     assert {row["batch"] for row in again.rows().values()} == set(batches)
     assert other.adopt(Store("none", tmp_path), wanted) == 0
+
+
+def test_rows_of_an_older_engine_give_way_to_those_of_another_table(store, computed, tmp_path):
+    other, row = Store("other", tmp_path, command="older"), computed[0][0]
+    other.append(row | {"engine": 0}, computed[0][1])
+    assert other.adopt(store, {row["hash"]}) == 1
+    assert Store("other", tmp_path).rows() == other.rows() == {row["hash"]: store.rows()[row["hash"]]}
+    assert [batch["command"] for batch in json.loads(other.json.read_text(encoding="utf-8"))["batches"].values()] == ["made by a test"]
+    assert store.adopt(other, {row["hash"]}) == 0
+
+
+def test_rows_whose_origin_is_lost_are_not_taken(store, computed, tmp_path):
+    store.json.unlink()
+    other = Store("other", tmp_path)
+    with pytest.raises(ValueError, match=r"t\.json lacks the batch [0-9a-f]{8} that rows of t\.csv belong to"):
+        other.adopt(store, {computed[0][0]["hash"]})
+    assert not other.csv.exists()

@@ -137,6 +137,8 @@ def test_complete_keeps_the_seeds_that_all_cells_have():
     table = rows([70, 80, 90], [60, 75, 95])
     assert len(complete(table)) == 6
     assert complete(table.drop(index=1)).seed.tolist() == [0, 2, 0, 2]
+    rates = table.assign(activation="softmax", lr=[0.1] * 3 + [0.2] * 3)  # cells may differ in any field of a run
+    assert complete(rates.drop(index=1)).seed.tolist() == [0, 2, 0, 2]
 
 
 def test_contrasts_by_hand():

@@ -48,4 +48,4 @@ def sample(rows, n, seed=0):
     """``n`` rows of a table at random, of those that trained; all of them if there are no more."""
     trained = rows[rows.error == ""]
     n = min(_checks.at_least("rows", n, 1), len(trained))
-    return trained.iloc[_checks.generator(seed, "rows").permutation(len(trained))[:n]]
+    return trained.iloc[_checks.generator(seed, "sample").permutation(len(trained))[:n]]

@@ -19,6 +19,7 @@ _SEEDS = ("data_seed", "seed")
 _CELL = tuple(name for name in Run.__dataclass_fields__ if name not in _SEEDS)
 # What the record did and its table of figures has no column for. A run that differs here is compared with nothing.
 _PROTOCOL = {"dataset1": {"m": 9, "n": 3000, "optimizer": "adam", "batch_size": 250, "init": "paper", "stop_below": 0.01}}
+_LIMIT = {"dataset1": {False: 2500, True: 3000}}  # its limit of epochs, without and with an entropy term
 _DTYPE_NOTE = "the record is float64, ours float32"
 
 
@@ -35,8 +36,8 @@ def compare(rows):
     """Ours beside the published, a line for each cell (settings but for the seeds), split and measure.
 
     A published figure stands beside ours if dataset, architecture, averaging layer, method, entropy weight, learning rate and split
-    are the same and ours kept to the record's protocol. Figures of single runs are averaged. The record computed in float64; where ours
-    did not, the note says so.
+    are the same and ours kept to the record's protocol, trained up to its limit of epochs or ended before by the stop rule. Figures of
+    single runs are averaged. The record computed in float64; where ours did not, the note says so.
 
     Args:
         rows: DataFrame of :func:`load_table`, or the rows of :func:`execute`.
@@ -49,7 +50,7 @@ def compare(rows):
     lines = []
     for settings, ours in _cells(frame):
         summary = summarise(ours)
-        theirs = _matching(settings)
+        theirs = _matching(settings, ours)
         measures = [(split, name) for split, names in _SHOWN.items() for name in names]
         measures += [pair for pair in theirs.index.unique() if pair not in measures and pair in summary.index]
         for pair in measures:
@@ -112,8 +113,16 @@ def _method(settings):
     return settings["activation"] if settings["objective"] == "soft" else settings["objective"]
 
 
-def _matching(settings):
-    """The published figures for a cell, index (our split, measure): published, published_n, published_table, note."""
+def _as_long(settings, ours):
+    """Whether the record, with its limit of epochs, would have ended a cell's runs where they ended."""
+    if settings["dataset"] not in _LIMIT:
+        return True
+    limit, trained = _LIMIT[settings["dataset"]][settings["entropy_weight"] > 0], ours[ours.error == ""]
+    return settings["epochs"] == limit or bool((trained.stopped_at < min(limit, settings["epochs"])).all())
+
+
+def _matching(settings, ours):
+    """The published figures for a cell and its rows, index (our split, measure): published, published_n, published_table, note."""
     protocol = _PROTOCOL.get(settings["dataset"], {})
     frame = published()
     like = (
@@ -125,7 +134,7 @@ def _matching(settings):
         & ((frame.entropy_weight == settings["entropy_weight"]) | ((frame.method != "entropy") & frame.entropy_weight.isna()))
         & frame.split.isin(SPLIT)
     )
-    found = frame[like & all(settings[name] == value for name, value in protocol.items())]
+    found = frame[like & (all(settings[name] == value for name, value in protocol.items()) and _as_long(settings, ours))]
     found = found.assign(split=found.split.map(SPLIT), note=found.note.fillna(""))
     # the record counts runs above 90 % accuracy; ours is a share of the runs
     found = found.assign(value=found.value.where(found.metric != "runs_above_90", 100 * found.value / found.runs_averaged))

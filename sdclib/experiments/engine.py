@@ -4,6 +4,7 @@ import warnings
 from contextlib import closing, contextmanager
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from sdclib import _checks
 from sdclib.experiments import computing
@@ -82,10 +83,13 @@ def valid_rows(store):
 
 @contextmanager
 def _same_threads_after():
-    """A run that is computed here sets this process to one thread: set it back."""
+    """A run that is computed here sets this process to one thread: set it back. Also NumPy's: runs in threads of an executor would restore what
+    they found, and that may be the one thread of another run.
+    """
     threads = torch.get_num_threads()
     try:
-        yield
+        with threadpool_limits(user_api="blas"):  # no limit: only sets back
+            yield
     finally:
         torch.set_num_threads(threads)
 

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Store:
         if not self.csv.exists():
             return {}
         if _signature(self.csv) != self._seen:
-            with self._lock():
+            with self._lock() if _writable(self.folder) else nullcontext():
                 self._refresh()
         return self._rows
 
@@ -65,7 +65,7 @@ class Store:
             row = {name: (row | {"batch": self._batch(row, environment)})[name] for name in COLUMNS}
             line = to_line(row)
             if old or (self.csv.exists() and not self._has_all_columns()):
-                self._replace(row)
+                self._replace({row["hash"]: row})
             elif self.csv.exists():
                 _append(self.csv, f"{line}\n")
             else:
@@ -74,37 +74,40 @@ class Store:
         return row
 
     def adopt(self, other, wanted):
-        """Take from another table the whole rows of the runs ``wanted`` (hashes) that this one lacks, with where they came from: the same run
-        gives the same row, whichever table asked for it. Returns how many were taken.
+        """Take from another table the whole rows of the runs ``wanted`` (hashes) that this one lacks or has of an older engine, with where they
+        came from: the same run gives the same row, whichever table asked for it. Returns how many were taken.
+
+        Raises:
+            ValueError: the other table's NAME.json does not say where one of these rows came from.
         """
         theirs = {key: row for key, row in other.rows().items() if key in wanted and (row["error"] or None not in map(row.get, MEASURED))}
         with self._lock():
             self._refresh()
-            new = {key: row for key, row in theirs.items() if key not in self._rows}
+            new = {key: row for key, row in theirs.items() if key not in self._rows or self._rows[key]["engine"] < row["engine"]}
             if new:
-                record, batches = read_provenance(self.json), read_provenance(other.json)["batches"]
-                record["batches"] |= {row["batch"]: batches[row["batch"]] for row in new.values()}
-                write_atomically(self.json, json.dumps({"table": self.name, **record}, indent=1) + "\n")
-                self._rows = self._rows | new
-                self._write_whole()
+                batches, used = read_provenance(other.json)["batches"], {row["batch"] for row in new.values()}
+                if not used <= batches.keys():
+                    raise ValueError(f"{other.json} lacks the batch {min(used - batches.keys())} that rows of {other.csv.name} belong to")
+                self._write_batches(read_provenance(self.json)["batches"] | {batch: batches[batch] for batch in used})
+                self._replace(new)
+                self._rows, self._seen = self._rows | new, _signature(self.csv)
         return len(new)
-
-    def _write_whole(self):
-        write_atomically(self.csv, "".join(f"{line}\n" for line in (HEADER, *map(to_line, self._rows.values()))))
-        self._seen = _signature(self.csv)
 
     def _has_all_columns(self):
         with self.csv.open(encoding="utf-8") as file:
             return file.readline().rstrip("\n") == HEADER
 
-    def _replace(self, row):
-        """Write the file again, whole or not at all, with ``row`` for the one of that run; then forget batches without rows."""
-        rows = self._rows | {row["hash"]: row}
+    def _replace(self, new):
+        """Write the file again, whole or not at all, with the rows ``new`` (by hash) for those of the same runs; then forget batches without rows."""
+        rows = self._rows | new
         write_atomically(self.csv, "".join(f"{line}\n" for line in (HEADER, *map(to_line, rows.values()))))
-        record, used = read_provenance(self.json), {one["batch"] for one in rows.values()}
-        batches = {batch: about for batch, about in record["batches"].items() if batch in used}
-        if batches != record["batches"]:
-            write_atomically(self.json, json.dumps({"table": self.name, **record, "batches": batches}, indent=1) + "\n")
+        batches, used = read_provenance(self.json)["batches"], {row["batch"] for row in rows.values()}
+        if not batches.keys() <= used:
+            self._write_batches({batch: about for batch, about in batches.items() if batch in used})
+
+    def _write_batches(self, batches):
+        record = {"table": self.name, **read_provenance(self.json), "batches": batches}
+        write_atomically(self.json, json.dumps(record, indent=1) + "\n")
 
     @contextmanager
     def _lock(self):
@@ -139,11 +142,11 @@ class Store:
     def _batch(self, row, environment):
         """The id of the batch in NAME.json that rows of this program and environment belong to; made when first asked for."""
         key = json.dumps([environment, row["engine"], row["dtype"]], sort_keys=True)
-        record = read_provenance(self.json)
-        if self._batches.get(key) not in record["batches"]:  # a newer engine may have replaced all rows of this one, and their batch
+        batches = read_provenance(self.json)["batches"]
+        if self._batches.get(key) not in batches:  # a newer engine may have replaced all rows of this one, and their batch
             self._batches[key] = batch = secrets.token_hex(4)
-            record["batches"][batch] = {"date": provenance.now(), "command": self._command, **environment, "engine": row["engine"], "dtype": row["dtype"]}
-            write_atomically(self.json, json.dumps({"table": self.name, **record}, indent=1) + "\n")
+            batches[batch] = {"date": provenance.now(), "command": self._command, **environment, "engine": row["engine"], "dtype": row["dtype"]}
+            self._write_batches(batches)
         return self._batches[key]
 
 
@@ -167,6 +170,9 @@ def load_table(name, folder=None):
         there = ", ".join(sorted(file.stem for file in folder.glob("*.csv"))) or "none"
         raise FileNotFoundError(f"no stored table {name!r}: {path} does not exist; stored tables: {there}")
     rows, damaged = _parsed(path, path.read_bytes())
+    if damaged and _writable(folder):  # another program may be in the middle of a line: look again when it has the lock no more
+        with Store(name, folder)._lock():
+            rows, damaged = _parsed(path, path.read_bytes())
     if damaged:
         places = "; ".join(f"line {part.line}: {part.reason}" for part in damaged)
         raise ValueError(f"{path} is damaged: {places}. Run the table again: that sets such lines aside and computes their rows anew")
@@ -207,6 +213,11 @@ def _append(path, content):
         os.fsync(file.fileno())
     if written != len(data):
         raise OSError(f"{path}: only {written} of {len(data)} bytes could be written")
+
+
+def _writable(folder):
+    """Whether a lock can be had; where none can, as in an installation that is shared, nobody writes."""
+    return os.access(folder, os.W_OK)
 
 
 def _signature(path):

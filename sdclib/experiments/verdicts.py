@@ -6,20 +6,21 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from sdclib import _checks
+from sdclib.experiments.runs import Run
 from sdclib.intervals import bootstrap
 
 __all__ = ["VERDICTS", "complete", "contrasts", "holm", "needed", "paired", "power", "readable", "scoreboard", "verdict"]
 
 VERDICTS = ("holds", "holds in part", "within noise", "does not hold", "too few runs")
 _PAIR = ["data_seed", "seed"]
-_CELL = ["dataset", "architecture", "average_at", "activation", "objective", "entropy_weight", "dtype"]
+_CELL = [name for name in Run.__dataclass_fields__ if name not in _PAIR]
 
 
 def complete(rows):
     """The rows of those pairs of seeds that every cell of the table has."""
     frame = pd.DataFrame(rows)
     counted = frame.groupby(_PAIR)["hash"].transform("nunique")
-    return frame[counted == len(frame[_CELL].drop_duplicates())]
+    return frame[counted == len(frame[frame.columns.intersection(_CELL)].drop_duplicates())]
 
 
 def paired(rows, cell, against, measure, above=None):
