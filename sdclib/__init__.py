@@ -38,6 +38,8 @@ __all__ = [
     "objectives",
     "plots",
     "predict",
+    "pretrain",
+    "pretraining",
     "reporting",
     "training",
     "widgets",
@@ -58,6 +60,7 @@ _HOME = {  # names that live in a module; all other names of __all__ are modules
     "focus_table": "metrics",
     "make_mosaics": "mosaics",
     "predict": "evaluation",
+    "pretrain": "pretraining",
 }
 
 if TYPE_CHECKING:  # what an editor or a type checker sees
@@ -67,6 +70,7 @@ if TYPE_CHECKING:  # what an editor or a type checker sees
     from sdclib.metrics import FocusTable, focus_table
     from sdclib.models import AttentionModel
     from sdclib.mosaics import Mosaics, Pool, make_mosaics
+    from sdclib.pretraining import pretrain
     from sdclib.training import Snapshots, TrainingDiverged, fit
 
 

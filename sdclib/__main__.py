@@ -61,13 +61,13 @@ def _run(options):
     n_stored = sum(run.hash in stored for run in runs)
     print(f"{table.name}: {len(runs)} runs, {n_stored} stored already", flush=True)
 
+    varying = [name for name in runs[0].as_dict() if len({getattr(run, name) for run in runs}) > 1]
+
     def line(done, total, row):
         elapsed = time.perf_counter() - start
         left = timedelta(seconds=round(elapsed / (done - n_stored) * (total - done)))
         what = row["error"] or f"train accuracy {row['train_accuracy']:.1f}, FTPT {row['train_ftpt']:.1f}, epoch {row['stopped_at']}"
-        method = row["activation"] if row["objective"] == "soft" else row["objective"]
-        name = f"{row['dataset']} {method} layer {row['average_at']} k {row['entropy_weight']:g} data_seed {row['data_seed']} seed {row['seed']}"
-        print(f"{done}/{total} {name}: {what}; {row['seconds']:.1f} s, about {left} left", flush=True)
+        print(f"{done}/{total} {' '.join(f'{name}={row[name]}' for name in varying)}: {what}; {row['seconds']:.1f} s, about {left} left", flush=True)
 
     rows = execute(runs, workers=options.workers, store=store, progress=None if sys.stderr.isatty() else line, device=options.device)
     failed = sum(row["error"] != "" for row in rows)

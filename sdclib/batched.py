@@ -174,4 +174,4 @@ def _check_lists(models, data, seeds):
 def _kind(model):
     """What models that are trained together must have in common: all but the values of their weights."""
     shapes = tuple((name, p.shape, p.dtype) for name, p in model.named_parameters())
-    return type(model), str(model), shapes, model.average_at, model.activation
+    return type(model), str(model), shapes, model.average_at, model.activation, str(model.features)

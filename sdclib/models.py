@@ -29,7 +29,7 @@ class AttentionModel(nn.Module):
 
     scores_j = focus(x_j), attention = activation(scores), logits = classifier(sum_j attention_j h(x_j)).
     h is the identity for ``average_at=0``; for layer l >= 1 it is tanh of the output of the focus network's l-th linear or
-    convolutional layer, before its non-linearity, so the focus network's first layers are shared.
+    convolutional layer, before its non-linearity, so the focus network's first layers are shared. ``features`` asks for another h.
 
     Args:
         focus: module (N, *feature) -> (N, 1) or (N,). For ``average_at`` >= 1 an ``nn.Sequential`` (its layers may stand in further
@@ -38,23 +38,29 @@ class AttentionModel(nn.Module):
         average_at: the averaging layer, 0 or more.
         activation: a name of :mod:`sdclib.activations` or a function (scores, dim, mask=None) -> weights; one without ``mask``
             (``torch.softmax``) does for mosaics that have none.
+        features: "tanh", as above; "linear", that layer's output as it is; or a module (N, *feature) -> (N, *averaged feature) that is
+            averaged instead and shares nothing with the focus.
 
     Raises:
         TypeError: networks that cannot be called.
-        ValueError: an averaging layer that the focus network does not have, an unknown activation.
+        ValueError: an averaging layer that the focus network does not have, an unknown activation, features without an averaging layer.
 
     Source: Pandey et al. (2022).
     """
 
-    def __init__(self, focus, classifier, average_at=0, activation="softmax"):
+    def __init__(self, focus, classifier, average_at=0, activation="softmax", features="tanh"):
         super().__init__()
-        for name, network in (("focus", focus), ("classifier", classifier)):
+        own = () if isinstance(features, str) else (("features", features),)
+        for name, network in (("focus", focus), ("classifier", classifier), *own):
             if not callable(network) and not hasattr(network, "scores_and_layer"):
                 raise TypeError(f"{name} must be a torch.nn.Module (models.build takes the name of an architecture); got {network!r}")
         self.focus, self.classifier = focus, classifier
         self.average_at = _checks.at_least("average_at", average_at, 0)
         self.activation = activations.get(activation)
-        if self.average_at and not hasattr(focus, "scores_and_layer"):
+        self.features = features if own else _checks.choice("features", features, SHARED)
+        if not own:
+            check_features(features, self.average_at)
+        if self.average_at and not own and not hasattr(focus, "scores_and_layer"):
             if not isinstance(focus, nn.Sequential):
                 raise ValueError(
                     f"average_at={average_at} needs a focus that is an nn.Sequential or has scores_and_layer(x, layer); got {type(focus).__name__}"
@@ -71,13 +77,13 @@ class AttentionModel(nn.Module):
     def encode(self, points):
         """Scores (N,) and values h(x) (N, *averaged feature) of base points (N, *feature): all that a mosaic needs of them."""
         self._check_points(points)
-        if self.average_at == 0:
+        if not isinstance(self.features, str):
+            scores, values = self.focus(points), self.features(points)
+        elif self.average_at == 0:
             scores, values = self.focus(points), points
-        elif hasattr(self.focus, "scores_and_layer"):
-            scores, hidden = self.focus.scores_and_layer(points, self.average_at)
-            values = torch.tanh(hidden)
         else:
-            scores, values = _scores_and_tanh(self.focus, points, self.average_at)
+            bend = torch.tanh if self.features == "tanh" else torch.clone
+            scores, values = _scores_and_values(self.focus, points, self.average_at, bend)
         if scores.shape not in ((len(points),), (len(points), 1)):
             raise ValueError(f"the focus network must give one score a segment, ({len(points)}, 1); got shape {tuple(scores.shape)}")
         return scores.reshape(len(points)), values
@@ -128,6 +134,8 @@ _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MLP = {"linear": ((), ()), "column": ((), (20, 20)), "A1": ((50, 50), (50,)), "A2_1": ((50,), (50,)), "A2_2": ((6, 12), (6, 12))}
 _WITH_BIASES = ("linear", "column")  # a linear model without biases could not even choose a threshold
 INITIALISATIONS = ("paper", "default")
+SHARED = ("tanh", "linear")  # what is averaged of a layer that the focus shares
+FEATURES = (*SHARED, "separate")
 
 
 def architectures():
@@ -135,7 +143,19 @@ def architectures():
     return (*_MLP, "mlp-F-C")
 
 
-def build(architecture, feature_shape, n_classes, *, average_at=0, activation="softmax", seed=0, init="paper", dtype=torch.float32):
+def build(
+    architecture,
+    feature_shape,
+    n_classes,
+    *,
+    average_at=0,
+    activation="softmax",
+    seed=0,
+    init="paper",
+    features="tanh",
+    score_scale=1.0,
+    dtype=torch.float32,
+):
     """A model of a named architecture with initial weights drawn from the seed.
 
     Args:
@@ -148,6 +168,9 @@ def build(architecture, feature_shape, n_classes, *, average_at=0, activation="s
         seed: seed of the initial weights; drawn with NumPy, so the same on every processor.
         init: "paper": Xavier-normal weights, focus without biases, classifier biases zero. "default": PyTorch's usual uniform
             initialisation with biases in both networks. "linear" and "column" always use the latter (the record gives them no other).
+        features: what is averaged at a layer of 1 or more: "tanh" or "linear" as for :class:`AttentionModel`, or "separate", a feature
+            network of its own that ends in tanh, of the shape of the focus network's first ``average_at`` layers.
+        score_scale: the initial scores are multiplied by this (the weights of the focus network's last layer are); 0: it begins with equal weights.
         dtype: floating-point type of the weights.
 
     Raises:
@@ -162,6 +185,7 @@ def build(architecture, feature_shape, n_classes, *, average_at=0, activation="s
     focus_widths, classifier_widths = hidden_widths(architecture)
     n_classes, average_at = _checks.at_least("n_classes", n_classes, 2), _checks.at_least("average_at", average_at, 0)
     _checks.choice("init", init, INITIALISATIONS)
+    check_features(features, average_at)
     feature_shape = _feature_shape(feature_shape)
     _checks.real_dtype(dtype)
     plain = init == "default" or architecture in _WITH_BIASES
@@ -172,11 +196,22 @@ def build(architecture, feature_shape, n_classes, *, average_at=0, activation="s
     averaged = focus_widths[average_at - 1] if average_at else flat
     focus = nn.Sequential(*flatten, *_mlp((flat, *focus_widths, 1), bias=plain))
     classifier = nn.Sequential(*(flatten if not average_at else []), *_mlp((averaged, *classifier_widths, n_classes), bias=True))
-    model = AttentionModel(focus, classifier, average_at, activation).to(dtype)
+    own = nn.Sequential(*flatten, *_mlp((flat, *focus_widths[:average_at]), bias=plain), nn.Tanh()) if features == "separate" else features
+    model = AttentionModel(focus, classifier, average_at, activation, own).to(dtype)
     _initialise(model, _checks.generator(seed, "init"), plain)
+    with torch.no_grad():
+        for parameter in focus[-1].parameters():
+            parameter *= _checks.in_range("score_scale", score_scale, 0, float("inf"), include_high=False)
     model.config = {"architecture": architecture, "feature_shape": list(feature_shape), "n_classes": n_classes, "average_at": average_at, "init": init}
-    model.config["activation"] = activation
+    model.config |= {"activation": activation, "features": features}
     return model
+
+
+def check_features(features, average_at):
+    """ValueError unless these features can be averaged at this layer."""
+    _checks.choice("features", features, FEATURES)
+    if features != "tanh" and not average_at:
+        raise ValueError(f"features={features!r} needs a layer to average at, average_at of 1 or more; got average_at=0")
 
 
 def save(model, path):
@@ -260,15 +295,18 @@ def _initialise(model, rng, plain):
             layer.bias.copy_(torch.as_tensor(rng.uniform(-bound, bound, fan_out) if plain else np.zeros(fan_out)))
 
 
-def _scores_and_tanh(focus, points, layer):
-    """Run an nn.Sequential; return its output and tanh of the output of its ``layer``-th linear or convolutional layer."""
+def _scores_and_values(focus, points, layer, bend):
+    """Run a focus; return its output and ``bend`` of the output of its ``layer``-th linear or convolutional layer."""
+    if hasattr(focus, "scores_and_layer"):
+        scores, hidden = focus.scores_and_layer(points, layer)
+        return scores, bend(hidden)
     values, count = None, 0
     for module in _flat(focus):
         points = module(points)
         if isinstance(module, _LAYERS):
             count += 1
             if count == layer:  # now: the next module may work in place
-                values = torch.tanh(points)
+                values = bend(points)
     return points, values
 
 

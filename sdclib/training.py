@@ -2,6 +2,7 @@
 
 import copy
 import os
+import re
 import sys
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from sdclib.mosaics import Mosaics
 __all__ = ["OPTIMIZERS", "Snapshots", "TrainingDiverged", "fit"]
 
 OPTIMIZERS = ("adam", "sgd")
+PARTS = ("focus", "classifier")
 
 
 class TrainingDiverged(RuntimeError):
@@ -55,6 +57,7 @@ def fit(
     seed=0,
     *,
     objective_options=None,
+    order="both",
     record_every=1,
     callback=None,
     progress=None,
@@ -75,6 +78,9 @@ def fit(
             REINFORCE's is its expectation; a hybrid's counts only when its schedule has come to its end.
         seed: seed of the batch order and of what the objective samples.
         objective_options: dict of what a named objective can be told: :func:`sdclib.objectives.get`.
+        order: which part is trained when: "both" at once; "focus" or "classifier", the other stays as it is; "focus-5" or "classifier-5" in
+            turn, five epochs each, beginning with the part that is named. What a part's optimiser remembers waits while the other is trained.
+            A feature network of its own goes with the classifier.
         record_every: epochs between the rows of the history; the first (epoch 0, before training) and the last epoch always have one.
         callback: called as callback(epoch, model, last) after every epoch and, with epoch 0, before the first.
         progress: a progress bar; None = where there is a terminal or a notebook (TQDM_DISABLE=1 turns it off).
@@ -99,6 +105,7 @@ def fit(
     _checks.instance("data", data, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
     objective = objectives.get(objective, **(objective_options or {}))
     objective.warn_if_unsettled(epochs)
+    idle = _idle_parameters(model, check_order(order))
     stepper = make_optimizer(model.parameters(), optimizer, lr, momentum)
     rng, sampling = _checks.generator(seed, "order"), _sampling(objective, seed, data.index.device)
     rows, stopped = [], f"after {epochs} epochs"
@@ -107,7 +114,7 @@ def fit(
             if epoch > 0:
                 order = torch.from_numpy(rng.permutation(data.n)).to(data.index.device)
                 loss_of = partial(objective, entropy_weight=entropy_weight, epoch=epoch, generator=sampling)
-                _one_epoch(model, data, order.split(batch_size), loss_of, objective.segment_logits, stepper, where=f"epoch {epoch}")
+                _one_epoch(model, data, order.split(batch_size), loss_of, objective.segment_logits, stepper, idle(epoch), where=f"epoch {epoch}")
                 bar.update()
             last, due = epoch == epochs, epoch % record_every == 0
             if stop_below is not None or due or last:
@@ -134,7 +141,7 @@ def _sampling(objective, seed, device):
     return torch.Generator(device).manual_seed(int(_checks.generator(seed, "sample_segments").integers(2**63)))
 
 
-def _one_epoch(model, data, batches, loss_of, segment_logits, stepper, where):
+def _one_epoch(model, data, batches, loss_of, segment_logits, stepper, idle, where):
     model.train()
     for step, batch in enumerate(batches, start=1):
         part = data[batch]
@@ -143,7 +150,40 @@ def _one_epoch(model, data, batches, loss_of, segment_logits, stepper, where):
             finite(loss)
         stepper.zero_grad()
         loss.backward()
+        for parameter in idle:
+            parameter.grad = None  # to the optimiser it does not exist in this step
         stepper.step()
+
+
+def check_order(order):
+    """The order in which the parts are trained, or ValueError."""
+    if not re.fullmatch(r"both|(focus|classifier)(-[1-9]\d*)?", str(order)):
+        raise ValueError(f"order must be 'both', 'focus', 'classifier', or one of the two with a number of epochs, say 'focus-5'; got {order!r}")
+    return order
+
+
+def parts_trained(order, epoch):
+    """The parts, of "focus" and "classifier", that are trained in an epoch (1 is the first) under an order as :func:`fit` takes it.
+
+    >>> [parts_trained("focus-2", epoch) for epoch in (1, 2, 3, 4, 5)]
+    [('focus',), ('focus',), ('classifier',), ('classifier',), ('focus',)]
+    """
+    part, _, every = order.partition("-")
+    if part == "both":
+        return PARTS
+    turned = bool(every) and (epoch - 1) // int(every) % 2 == 1
+    return (PARTS[1 - PARTS.index(part)] if turned else part,)
+
+
+def _idle_parameters(model, order):
+    """From an epoch to the parameters that are not trained in it."""
+    if order == "both":
+        return lambda epoch: ()
+    if not isinstance(getattr(model, "focus", None), torch.nn.Module):
+        raise TypeError(f"order {order!r} needs a model with a focus network, as AttentionModel is; got {type(model).__name__}")
+    focus = {id(parameter) for parameter in model.focus.parameters()}
+    by_part = {part: [p for p in model.parameters() if (id(p) in focus) == (part == "focus")] for part in PARTS}
+    return lambda epoch: [p for part in PARTS if part not in parts_trained(order, epoch) for p in by_part[part]]
 
 
 @contextmanager

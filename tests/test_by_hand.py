@@ -23,6 +23,12 @@ RUNS = [
     {**DATASET1, "dataset": "boxes_column", "architecture": "column", "lr": 0.01},
     {**DATASET1, "dataset": "digits", "architecture": "mlp-7-5", "average_at": 1},
     {**DATASET1, "epochs": 0},
+    *({**DATASET1, "average_at": layer, "features": features} for layer in (1, 2) for features in ("linear", "separate")),
+    {**DATASET1, "average_at": 1, "features": "separate", "init": "default", "entropy_weight": 0.02},
+    {**DATASET1, "score_scale": 0.0},
+    *({**DATASET1, "average_at": 1, "order": order} for order in ("focus", "classifier", "focus-1", "classifier-2")),
+    {**DATASET1, "average_at": 1, "order": "focus-1", "features": "separate"},
+    {**DATASET1, "order": "classifier-1", "optimizer": "sgd", "lr": 0.01, "momentum": 0.9},
 ]
 
 
@@ -30,9 +36,9 @@ def both(run):
     """The weights after training a run by hand and by ``fit``, the epochs trained, and the initial weights."""
     dtype = getattr(torch, run.dtype)
     data = make_mosaics(distributions.get(run.dataset), run.n, run.m, run.data_seed, dtype=dtype)
-    of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init")}
+    of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init", "features", "score_scale")}
     start, ours, theirs = (models.build(run.architecture, data.feature_shape, data.n_classes, **of_model, dtype=dtype) for _ in range(3))
-    names = ("objective", "entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below", "seed")
+    names = ("objective", "entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below", "seed", "order")
     history = fit(theirs, data, **{name: getattr(run, name) for name in names}, progress=False)
     epochs = by_hand.train(ours, data, run), int(history.epoch.iloc[-1])
     return *(torch.nn.utils.parameters_to_vector(model.parameters()).detach() for model in (ours, theirs, start)), epochs

@@ -173,7 +173,7 @@ def test_run_resumes_and_compare_prints(tiny, tmp_path, capsys):
     folder = ["--results", str(tmp_path)]
     assert main(["run", "tiny", "--seeds", "2", *folder]) == 0
     out = capsys.readouterr().out
-    assert "2 runs, 0 stored already" in out and re.search(r"2/2 boxes_one_side softmax layer 0 k 0 data_seed 1 seed 0: train accuracy .* left", out)
+    assert "2 runs, 0 stored already" in out and re.search(r"2/2 data_seed=1: train accuracy .* left", out)
     assert main(["compare", "tiny", *folder]) == 0
     shown = capsys.readouterr()
     assert "1 of 3 runs are not stored yet" in shown.err

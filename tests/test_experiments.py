@@ -64,9 +64,12 @@ def test_every_field_enters_the_hash():
     run = Run(dataset="dataset1", architecture="A1", optimizer="sgd")
     changes = {"dataset": "dataset2", "architecture": "mlp-5-6", "average_at": 1, "activation": "sparsemax", "entropy_weight": 0.1, "optimizer": "adam"}
     changes |= {"lr": 0.5, "momentum": 0.5, "epochs": 3, "batch_size": 7, "stop_below": 0.0, "m": 4, "n": 5, "init": "default", "data_seed": 1, "seed": 1}
-    changes |= {"dtype": "float64", "objective": "reinforce"}
-    assert set(changes) == set(run.as_dict()) - {"objective_options"}
-    assert len({run.hash, *(replace(run, **{name: value}).hash for name, value in changes.items())}) == len(changes) + 1
+    changes |= {"dtype": "float64", "objective": "reinforce", "score_scale": 0.5, "pretrained": "focus", "order": "focus-5"}
+    assert set(changes) == set(run.as_dict()) - {"objective_options", "features"}
+    hashes = {run.hash, *(replace(run, **{name: value}).hash for name, value in changes.items())}
+    assert len(hashes) == len(changes) + 1
+    later = replace(run, architecture="A1", average_at=1)
+    assert len({later.hash, *(replace(later, features=name).hash for name in ("linear", "separate"))}) == 3
 
 
 def test_options_of_the_objective_enter_the_hash_and_are_one_however_written():
@@ -101,6 +104,11 @@ def test_a_run_is_frozen():
         ({"init": "zero"}, ValueError, "paper, default"),
         ({"dtype": "float16"}, ValueError, "float32, float64"),
         ({"average_at": 1}, ValueError, "average_at must be at most 0 for architecture 'linear'; got 1"),
+        ({"features": "linear"}, ValueError, "features='linear' needs a layer to average at"),
+        ({"features": "relu"}, ValueError, "unknown features 'relu'; choose one of tanh, linear, separate"),
+        ({"order": "focus-0"}, ValueError, "order must be 'both', 'focus'"),
+        ({"pretrained": "both"}, ValueError, "unknown pretrained 'both'"),
+        ({"score_scale": -1.0}, ValueError, r"score_scale must be in \[0, inf\)"),
         ({"entropy_weight": 1.0}, ValueError, r"entropy_weight must be in \[0, 1\); got 1.0"),
         ({"objective": "entropy"}, ValueError, "objective 'entropy' needs an entropy_weight above 0; got 0"),
         ({"lr": 0.0}, ValueError, "lr must be in"),

@@ -51,7 +51,13 @@ def slow_output(model, segments, mask=None):
             for depth, layer in enumerate((layer for layer in model.focus if isinstance(layer, nn.Linear)), start=1):
                 hidden = layer.weight @ (hidden if depth == 1 else hidden.clamp(min=0)) + (0 if layer.bias is None else layer.bias)
                 if depth == model.average_at:
-                    value = torch.tanh(hidden)
+                    value = hidden if model.features == "linear" else torch.tanh(hidden)
+            if not isinstance(model.features, str):
+                value = segment.flatten()
+                layers = [layer for layer in model.features if isinstance(layer, nn.Linear)]
+                for depth, layer in enumerate(layers):
+                    value = layer.weight @ (value.clamp(min=0) if depth else value) + (0 if layer.bias is None else layer.bias)
+                value = torch.tanh(value)
             scores.append(hidden[0])
             values.append(value)
         weights = model.activation(torch.stack(scores))
@@ -74,6 +80,63 @@ def test_the_model_is_the_slow_loop(architecture, feature_shape, n_classes, aver
     attention, logits = slow_output(model, segments)
     torch.testing.assert_close(output.attention, torch.stack(attention))
     torch.testing.assert_close(output.logits, logits)
+
+
+@EVERY_MODEL
+@pytest.mark.parametrize("features", ["linear", "separate"])
+@pytest.mark.parametrize("init", models.INITIALISATIONS)
+def test_other_features_are_the_slow_loop(architecture, feature_shape, n_classes, average_at, features, init):
+    options = {"average_at": average_at, "features": features, "init": init, "seed": 3}
+    if not average_at:
+        with pytest.raises(ValueError, match="needs a layer to average at, average_at of 1 or more"):
+            double(architecture, feature_shape, n_classes, **options)
+        return
+    model, plain = double(architecture, feature_shape, n_classes, **options), double(architecture, feature_shape, n_classes, **options | {"features": "tanh"})
+    segments = segments_of(feature_shape)
+    output = model(segments)
+    _, logits = slow_output(model, segments)
+    torch.testing.assert_close(output.logits, logits)
+    torch.testing.assert_close(output.scores, plain(segments).scores)  # the focus begins as it would without
+    assert (output.logits - plain(segments).logits).abs().max() > 1e-3
+
+
+def test_features_of_their_own_share_nothing_with_the_focus():
+    model = double(average_at=2, features="separate")
+    model(segments_of((2,))).logits.sum().backward()
+    own = [parameter.grad.abs().max() for parameter in model.features.parameters()]
+    assert len(own) == 2 and min(own) > 0
+    model.zero_grad()
+    model(segments_of((2,))).scores.sum().backward()
+    assert all(parameter.grad is None for parameter in model.features.parameters())
+    shapes = [tuple(parameter.shape) for parameter in model.features.parameters()]
+    assert shapes == [tuple(parameter.shape) for parameter in model.focus.parameters()][:2]
+
+
+def test_averaging_linear_features_is_averaging_segments():
+    """A linear map and an average change places, so layer 1 without tanh is layer 0 with one more layer before the classifier."""
+    model = double(average_at=1, features="linear")
+    segments = segments_of((2,))
+    attention = model(segments).attention
+    average = torch.einsum("nm,nmd->nd", attention, segments)
+    torch.testing.assert_close(model(segments).logits, model.classifier(model.focus[0](average)))
+
+
+def test_linear_features_survive_a_relu_in_place():
+    focus = nn.Sequential(nn.Linear(2, 4), nn.ReLU(inplace=True), nn.Linear(4, 1)).double()
+    model = AttentionModel(focus, nn.Linear(4, 3).double(), average_at=1, features="linear")
+    points = segments_of((2,))[0]
+    torch.testing.assert_close(model.encode(points)[1], focus[0](points))
+    assert (model.encode(points)[1] < 0).any()
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.1, 10.0])
+@pytest.mark.parametrize(("architecture", "init"), [("A1", "paper"), ("A1", "default"), ("linear", "paper")])
+def test_score_scale_multiplies_the_initial_scores(architecture, init, scale):
+    segments = segments_of((2,))
+    plain, scaled = (double(architecture, init=init, score_scale=factor)(segments) for factor in (1.0, scale))
+    torch.testing.assert_close(scaled.scores, scale * plain.scores)
+    if scale == 0:
+        torch.testing.assert_close(scaled.attention, torch.full_like(scaled.attention, 1 / 5))
 
 
 @EVERY_MODEL

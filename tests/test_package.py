@@ -20,7 +20,7 @@ FLOORS = [  # design: imports run only downwards, or along a floor without a cir
     {"activations", "distributions"},
     {"mosaics", "models", "inference", "metrics", "intervals", "interventions"},
     {"objectives", "evaluation", "diagnosis", "_verdict", "constructed"},
-    {"training", "batched"},
+    {"training", "batched", "pretraining"},
     {"experiments", "plots", "widgets"},
     {"__main__"},
 ]

@@ -1,5 +1,6 @@
 """Training: against the optimisers written out by hand, its rules, what stops it, and what is refused."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from sdclib import AttentionModel, Mosaics, Snapshots, TrainingDiverged, distributions, evaluate, fit, make_mosaics, models
+from sdclib import AttentionModel, Mosaics, Snapshots, TrainingDiverged, _checks, distributions, evaluate, fit, make_mosaics, models
 
 DATA = make_mosaics(distributions.get("boxes_one_side"), n=220, m=5, seed=0)
 
@@ -291,6 +292,74 @@ REFUSED = {
         r"one score a segment, \(1100, 1\); got shape \(1100, 2\)",
     ),
 }
+
+
+def moved(order, epochs, **options):
+    """After each epoch: whether the weights of the focus, of the classifier and of features of their own moved in it."""
+    data = make_mosaics(distributions.get("dataset1"), n=60)
+    model, seen = models.build("A1", (2,), 3, average_at=1, features="separate"), []
+
+    def watch(epoch, model, last):
+        seen.append([torch.nn.utils.parameters_to_vector(part.parameters()).detach().clone() for part in (model.focus, model.classifier, model.features)])
+
+    fit(model, data, epochs=epochs, batch_size=20, order=order, callback=watch, progress=False, **options)
+    return [tuple(not torch.equal(a, b) for a, b in zip(*pair, strict=True)) for pair in itertools.pairwise(seen)]
+
+
+FOCUS, CLASSIFIER = (True, False, False), (False, True, True)
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "adam"}, {"optimizer": "sgd", "momentum": 0.9, "lr": 0.1}], ids=["adam", "sgd"])
+@pytest.mark.parametrize(
+    ("order", "wanted"),
+    [
+        ("both", [(True, True, True)] * 5),
+        ("focus", [FOCUS] * 5),
+        ("classifier", [CLASSIFIER] * 5),
+        ("focus-1", [FOCUS, CLASSIFIER] * 2 + [FOCUS]),
+        ("classifier-2", [CLASSIFIER] * 2 + [FOCUS] * 2 + [CLASSIFIER]),
+        ("focus-10", [FOCUS] * 5),
+    ],
+)
+def test_order_decides_which_part_moves_when(order, wanted, options):
+    assert moved(order, 5, **options) == wanted
+
+
+def test_in_turn_each_part_takes_the_steps_of_its_own_optimiser():
+    """The oracle: two Adams, one a part, of which the one whose turn it is takes the step."""
+    data = make_mosaics(distributions.get("dataset1"), n=60, dtype=torch.float64)
+    ours, theirs = (models.build("A1", (2,), 3, dtype=torch.float64) for _ in range(2))
+    fit(ours, data, epochs=5, batch_size=20, order="classifier-2", lr=0.01, progress=False)
+    rng = _checks.generator(0, "order")
+    adams = {name: torch.optim.Adam(getattr(theirs, name).parameters(), lr=0.01) for name in ("focus", "classifier")}
+    for name in ["classifier"] * 2 + ["focus"] * 2 + ["classifier"]:
+        for batch in torch.from_numpy(rng.permutation(60)).split(20):
+            theirs.zero_grad()
+            torch.nn.functional.cross_entropy(theirs(data[batch].segments).logits, data.label[batch]).backward()
+            adams[name].step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", ["", "Both", "focus-0", "focus-", "both-5", "classifier-1.5", "focus-5-classifier", None])
+def test_a_bad_order_is_named(order):
+    with pytest.raises(ValueError, match="order must be 'both', 'focus', 'classifier', or one of the two with a number of epochs"):
+        fit(linear(), make_mosaics(distributions.get("dataset1"), n=20), order=order, progress=False)
+
+
+def test_order_needs_a_focus():
+    class Plain(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = linear()
+
+        def forward(self, segments):
+            return self.inner(segments)
+
+    data = make_mosaics(distributions.get("dataset1"), n=20)
+    with pytest.raises(TypeError, match="order 'focus' needs a model with a focus network, as AttentionModel is; got Plain"):
+        fit(Plain(), data, order="focus", progress=False)
+    fit(Plain(), data, order="both", epochs=1, progress=False)
 
 
 @pytest.mark.parametrize(("wrong", "error", "message"), REFUSED.values(), ids=REFUSED)

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from sdclib import _checks
 from sdclib._closed_forms import TransformedEntmax15, TransformedSparsemax
-from sdclib.training import TrainingDiverged
+from sdclib.training import TrainingDiverged, parts_trained
 
 __all__ = ["ACTIVATIONS", "supports", "train"]
 
@@ -109,15 +109,15 @@ def _product(a, b, out):
 class _Network:
     """Linear layers with ReLU between them: weights and gradients are views of two flat vectors, activations stay in buffers."""
 
-    def __init__(self, layers, parameters, gradients, rows, average_at=0):
-        self.layers, self.average_at = [], average_at
+    def __init__(self, layers, parameters, gradients, rows, average_at=0, features="tanh"):
+        self.layers, self.average_at, self.features = [], average_at, features
         for layer in layers:
             weight, bias = (None if part is None else (next(parameters), next(gradients)) for part in (layer.weight, layer.bias))
             self.layers.append((weight, bias, *(layer.weight.new_empty(rows, layer.out_features) for _ in range(2))))
-        self.tanh = torch.empty_like(self.layers[average_at - 1][2]) if average_at else None
+        self.values = torch.empty_like(self.layers[average_at - 1][2]) if average_at else None
 
     def forward(self, x):
-        """The output (rows, K) for input (rows, d), and the averaged values: tanh before the ReLU of layer ``average_at``, or None."""
+        """The output (rows, K) for input (rows, d), and the averaged values: of layer ``average_at`` before its ReLU, or None."""
         self.inputs, values = [], None
         for depth, (weight, bias, out, _) in enumerate(self.layers, start=1):
             self.inputs.append(x)
@@ -125,8 +125,8 @@ class _Network:
             if bias is not None:
                 x += bias[0]
             if depth == self.average_at:
-                values = self.tanh[: len(x)]
-                np.tanh(x.numpy(), out=values.numpy())
+                values = self.values[: len(x)]
+                (np.tanh if self.features == "tanh" else np.positive)(x.numpy(), out=values.numpy())
             if depth < len(self.layers):
                 x.relu_()
         return x, values
@@ -145,10 +145,21 @@ class _Network:
             back = torch.mul(slope, weight[0], out=back) if slope.shape[1] == 1 else _product(slope, weight[0], back)
             torch.ops.aten.threshold_backward(back, x, 0, grad_input=back)  # x is what ReLU let through
             if depth - 1 == self.average_at:
-                values = self.tanh[: len(x)]
-                back.add_(of_values).addcmul_(of_values, values.square(), value=-1)
+                self._add_before_tanh(back, of_values)
             slope = back
         raise AssertionError("a network has layers")
+
+    def backward_values(self, of_values):
+        """As ``backward``, for a network of which the values are all that is used."""
+        slope = torch.zeros_like(of_values)
+        self._add_before_tanh(slope, of_values)
+        self.backward(slope)
+
+    def _add_before_tanh(self, slope, of_values):
+        """Add to the derivative by the averaged layer's output what reaches it from the values."""
+        slope.add_(of_values)
+        if self.features == "tanh":
+            slope.addcmul_(of_values, self.values[: len(slope)].square(), value=-1)
 
 
 # ---- training
@@ -162,25 +173,31 @@ class _Trainer:
         self.flat = torch.cat([part.flatten() for part in parts])
         self.gradient, self.first, self.second = (torch.zeros_like(self.flat) for _ in range(3))
         views = [iter(_views(vector, parts)) for vector in (self.flat, self.gradient)]
-        layers = [[one for one in network.modules() if isinstance(one, torch.nn.Linear)] for network in (model.focus, model.classifier)]
+        networks = (model.focus, model.classifier, *([model.features] if run.features == "separate" else []))
+        layers = [[one for one in network.modules() if isinstance(one, torch.nn.Linear)] for network in networks]
         self.points, self.index, self.label = data.pool.points.flatten(1).contiguous(), data.index, data.label
         rows = max(len(self.points), run.batch_size * data.m)
-        self.focus = _Network(layers[0], *views, rows, run.average_at)
+        own = len(layers) == 3  # features that are not shared
+        self.focus = _Network(layers[0], *views, rows, 0 if own else run.average_at, run.features)
         self.classifier = _Network(layers[1], *views, max(run.batch_size, 1000))
+        self.features = _Network(layers[2], *views, rows, run.average_at) if own else None
+        n_focus = sum(part.numel() for part in model.focus.parameters())
+        self.parts = {"both": slice(None), "focus": slice(n_focus), "classifier": slice(n_focus, None)}
+        self.steps = dict.fromkeys(self.parts, 0)
         steps = -(-data.n // run.batch_size)
         self.seen = torch.zeros(steps * len(self.points), dtype=torch.bool)
         self.place = torch.empty(len(self.seen), dtype=torch.int64)
 
     def train(self):
         run, rng = self.run, _checks.generator(self.run.seed, "order")
-        step = self._adam if run.optimizer == "adam" else self._sgd
-        steps, epoch = 0, 0
+        step, epoch = self._adam if run.optimizer == "adam" else self._sgd, 0
         for epoch in range(1, run.epochs + 1):
             order = torch.from_numpy(rng.permutation(self.data.n))
+            part = "both" if run.order == "both" else parts_trained(run.order, epoch)[0]
             for number, batch in enumerate(self._batches(order), start=1):
                 self._finite(self._gradient(*batch), f"at epoch {epoch}, step {number}")
-                steps += 1
-                step(steps)
+                self.steps[part] += 1
+                step(self.parts[part], self.steps[part])
             if run.stop_below is not None and self._finite(self._loss(), f"after epoch {epoch}") <= run.stop_below:
                 break
         self._finite(self._loss(), f"after epoch {epoch}")
@@ -210,8 +227,7 @@ class _Trainer:
     def _gradient(self, label, scored, place):
         """The loss of a batch; its gradient is then in ``self.gradient``."""
         points = self.points.index_select(0, scored)
-        all_scores, values = self.focus.forward(points)
-        values = points if values is None else values
+        all_scores, values = self._encode(points)
         scores, weights, logits = self._head(all_scores, values, place)
         log_p = torch.log_softmax(logits, 1)
         loss = -log_p.gather(1, label[:, None]).mean()
@@ -232,8 +248,18 @@ class _Trainer:
             starts = np.arange(0, len(place) + 1, self.data.m)
             mosaics = csr_array((weights.flatten().numpy(), place.numpy(), starts), shape=(len(label), len(points)))
             by_values = torch.from_numpy(mosaics.T @ by_average.numpy())
+        if self.features is not None:
+            self.features.backward_values(by_values)
+            by_values = None
         self.focus.backward(torch.from_numpy(summed).to(scores.dtype)[:, None], by_values)
         return loss.item()
+
+    def _encode(self, points):
+        """Scores (N, 1) and averaged values (N, d) of base points."""
+        scores, values = self.focus.forward(points)
+        if self.features is not None:
+            return scores, self.features.forward(points)[1]
+        return scores, points if values is None else values
 
     def _head(self, all_scores, values, place):
         """Scores and weights (n, m) and logits (n, K) of the mosaics whose segments stand at ``place`` (n * m,) among scored points."""
@@ -252,8 +278,8 @@ class _Trainer:
 
     def _loss(self, rows=1000):
         """The loss on all mosaics, every base point scored once."""
-        scores, values = self.focus.forward(self.points)
-        values, total = self.points if values is None else values, 0.0
+        scores, values = self._encode(self.points)
+        total = 0.0
         for index, label in zip(self.index.split(rows), self.label.split(rows), strict=True):
             _, weights, logits = self._head(scores, values, index.flatten())
             loss = torch.nn.functional.cross_entropy(logits, label)
@@ -261,16 +287,18 @@ class _Trainer:
             total += loss.item() * len(label)
         return total / len(self.label)
 
-    def _adam(self, steps, beta1=0.9, beta2=0.999, epsilon=1e-8):
-        """Adam as torch.optim has it: Kingma and Ba (2015)."""
-        self.first.lerp_(self.gradient, 1 - beta1)
-        self.second.mul_(beta2).addcmul_(self.gradient, self.gradient, value=1 - beta2)
-        scale = self.second.sqrt().div_((1 - beta2**steps) ** 0.5).add_(epsilon)
-        self.flat.addcdiv_(self.first, scale, value=-self.run.lr / (1 - beta1**steps))
+    def _adam(self, part, steps, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        """Adam as torch.optim has it, of one part of all weights: Kingma and Ba (2015)."""
+        gradient, first, second = self.gradient[part], self.first[part], self.second[part]
+        first.lerp_(gradient, 1 - beta1)
+        second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        scale = second.sqrt().div_((1 - beta2**steps) ** 0.5).add_(epsilon)
+        self.flat[part].addcdiv_(first, scale, value=-self.run.lr / (1 - beta1**steps))
 
-    def _sgd(self, steps):
-        self.first.mul_(self.run.momentum).add_(self.gradient)
-        self.flat.sub_(self.first, alpha=self.run.lr)
+    def _sgd(self, part, steps):
+        first = self.first[part]
+        first.mul_(self.run.momentum).add_(self.gradient[part])
+        self.flat[part].sub_(first, alpha=self.run.lr)
 
 
 def _views(vector, parts):

@@ -11,6 +11,7 @@ from sdclib.experiments import by_hand, provenance
 from sdclib.experiments.rows import MEASURED, SPLITS
 from sdclib.inference import under
 from sdclib.mosaics import make_mosaics
+from sdclib.pretraining import pretrain
 from sdclib.training import TrainingDiverged, fit
 
 __all__ = ["ENGINE", "can_share", "compute", "compute_together"]
@@ -59,15 +60,15 @@ def compute_together(runs, device):
 
 
 def can_share(run):
-    """Whether :func:`compute_together` can train a run beside others: not by an objective that samples."""
-    return "generator" not in _objective(run).takes
+    """Whether :func:`compute_together` can train a run beside others: not by an objective that samples, nor part by part."""
+    return "generator" not in _objective(run).takes and run.order == "both" and not run.pretrained
 
 
 def _begin(run):
     """The mosaics of a run by split, and its model before training."""
     base, dtype = distributions.get(run.dataset), getattr(torch, run.dtype)
     mosaics = {split: make_mosaics(base, run.n, run.m, run.data_seed, split=split, dtype=dtype) for split in SPLITS}
-    of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init")}
+    of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init", "features", "score_scale")}
     return mosaics, models.build(run.architecture, mosaics["train"].feature_shape, mosaics["train"].n_classes, **of_model, dtype=dtype)
 
 
@@ -82,9 +83,11 @@ def _settings(run):
 
 def _train(model, data, run):
     """Train in place; return the last epoch. What :mod:`by_hand` can do it does several times as fast, and equal up to rounding."""
+    if run.pretrained:
+        pretrain(model, data, run.pretrained, seed=run.seed, progress=False)
     if by_hand.supports(run):
         return by_hand.train(model, data, run)
-    history = fit(model, data, _objective(run), **_settings(run), seed=run.seed, record_every=max(run.epochs, 1), progress=False)
+    history = fit(model, data, _objective(run), **_settings(run), order=run.order, seed=run.seed, record_every=max(run.epochs, 1), progress=False)
     return int(history.epoch.iloc[-1])
 
 

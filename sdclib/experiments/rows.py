@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import NamedTuple
 
 from sdclib.evaluation import BY_INFERENCE, MEASURES
-from sdclib.experiments.runs import Run
+from sdclib.experiments.runs import LATER, Run
 
 __all__ = ["COLUMNS", "HEADER", "MEASURED", "SPLITS", "Damage", "parse", "to_line"]
 
@@ -21,7 +21,7 @@ _TYPES |= {name: int if name == "stopped_at" else float for name in MEASURED} | 
 COLUMNS = tuple(_TYPES)
 HEADER = ",".join((*COLUMNS, "check"))
 _OPTIONAL = {"stop_below", *MEASURED}  # empty = None
-_LATER = dict.fromkeys(MEASURED) | {"objective_options": ""}  # columns that an older file may lack, and what its rows have there
+_LATER = dict.fromkeys(MEASURED) | {name: getattr(Run, name) for name in LATER}  # columns that an older file may lack, and what its rows have there
 
 
 class Damage(NamedTuple):

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 
 from sdclib import _checks, activations, distributions, models, objectives
-from sdclib.training import check_settings
+from sdclib.training import PARTS, check_order, check_settings
 
 __all__ = ["DTYPES", "Run"]
 
 DTYPES = ("float32", "float64")
+LATER = ("objective_options", "features", "score_scale", "pretrained", "order")  # fields that came when rows were stored already
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +21,12 @@ class Run:
 
     Args:
         dataset: a name of :mod:`sdclib.distributions`.
-        architecture, average_at, activation, init: as for :func:`sdclib.models.build`.
+        architecture, average_at, activation, init, features, score_scale: as for :func:`sdclib.models.build`.
         objective, entropy_weight, optimizer, lr, momentum, epochs, batch_size, stop_below: as for :func:`sdclib.fit`; epochs is the limit.
         objective_options: as for :func:`sdclib.fit`: a dict, or the same as JSON; kept as JSON, "" = none.
         m, n: segments in a mosaic; mosaics to train on, and as many in each test set.
+        pretrained: "focus" or "classifier": that part goes through :func:`sdclib.pretrain` first; "" = neither.
+        order: which part is trained when, as for :func:`sdclib.fit`.
         data_seed: seed of the mosaics.
         seed: seed of the initial weights and of the batch order.
         dtype: "float32" or "float64".
@@ -55,6 +58,10 @@ class Run:
     seed: int = 0
     dtype: str = "float32"
     objective_options: str = ""
+    features: str = "tanh"
+    score_scale: float = 1.0
+    pretrained: str = ""
+    order: str = "both"
 
     def __post_init__(self):
         _checks.choice("dataset", self.dataset, distributions.names())
@@ -69,6 +76,10 @@ class Run:
         depth = len(models.hidden_widths(self.architecture)[0])
         if self.average_at > depth:
             raise ValueError(f"average_at must be at most {depth} for architecture {self.architecture!r}; got {self.average_at}")
+        models.check_features(self.features, self.average_at)
+        _checks.in_range("score_scale", self.score_scale, 0, float("inf"), include_high=False)
+        _checks.choice("pretrained", self.pretrained, ("", *PARTS))
+        check_order(self.order)
         check_settings(self.entropy_weight, self.optimizer, self.lr, self.momentum, self.epochs, self.batch_size, self.stop_below, 1)
         if self.objective == "entropy" and not self.entropy_weight:
             raise ValueError("objective 'entropy' needs an entropy_weight above 0; got 0")
@@ -116,8 +127,9 @@ class Run:
         A field added later must leave the hash as it is where it has its default value, or every stored row would be lost.
         """
         settings = asdict(self)
-        if not self.objective_options:
-            del settings["objective_options"]
+        for name in LATER:
+            if settings[name] == getattr(Run, name):
+                del settings[name]
         text = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

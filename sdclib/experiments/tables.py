@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sdclib import _checks
 from sdclib.experiments.runs import Run
+from sdclib.training import PARTS
 
 __all__ = ["TABLES", "Table", "get_table"]
 
@@ -53,6 +54,7 @@ def _dataset2(architecture, layer, **settings):
 
 
 _DEEPEST = {"A2_1": 1, "A2_2": 2}  # averaging layers of dataset2's architectures
+_WIDTHS = (10, 50, 100, 200)
 _ENDS = tuple((architecture, layer) for architecture, deepest in _DEEPEST.items() for layer in (0, deepest))
 
 
@@ -117,6 +119,61 @@ _TABLES = (
             *(_dataset2(architecture, layer) for architecture, deepest in _DEEPEST.items() for layer in range(deepest + 1)),
             *(_dataset2(*end, activation=name) for end in _ENDS for name in ("sparsemax", "spherical_softmax")),
             *(_dataset2(*end, entropy_weight=k, epochs=3000) for end in _ENDS for k in (0.001, 0.005, 0.02)),
+        ),
+        _PAIRS,
+    ),
+    Table(
+        "features",
+        "dataset1 and dataset2: the averaging layer, its features with tanh and without, and features of their own",
+        (
+            *(_dataset1(layer) for layer in range(3)),
+            *(_dataset1(layer, features=name) for layer in (1, 2) for name in ("linear", "separate")),
+            *(_dataset2(architecture, layer) for architecture, deepest in _DEEPEST.items() for layer in range(deepest + 1)),
+            *(_dataset2(*end, features=name) for end in _DEEPEST.items() for name in ("linear", "separate")),
+        ),
+        _PAIRS,
+    ),
+    Table(
+        "order",
+        "dataset1, A1, layer 0: both parts at once, in turn or one alone, from random weights or with one part pretrained",
+        (
+            _dataset1(0),
+            *(_dataset1(0, order=f"{part}-{every}") for part in PARTS for every in (1, 5, 10, 20)),
+            *(_dataset1(0, order=part) for part in PARTS),
+            *(_dataset1(0, pretrained=part, order=order) for part in PARTS for order in ("both", *PARTS)),
+        ),
+        _PAIRS,
+    ),
+    Table(
+        "initialisation",
+        "dataset1, A1, layer 0: the scale of the initial scores, the kind of initial weights, the learning rate",
+        (
+            _dataset1(0),
+            _dataset1(0, init="default"),
+            *(_dataset1(0, score_scale=scale) for scale in (0.0, 0.1, 0.3, 3.0, 10.0)),
+            *(_dataset1(0, lr=lr) for lr in (0.0003, 0.003, 0.01)),
+        ),
+        _PAIRS,
+    ),
+    Table(
+        "segments",
+        "dataset1, A1, layer 0: the number of segments and the number of mosaics, softmax and sparsemax",
+        tuple(
+            _dataset1(0, activation=name, **size)
+            for name in ("softmax", "sparsemax")
+            for size in (*({"m": m} for m in (2, 3, 5, 9, 20, 50)), *({"n": n} for n in (300, 1000, 10_000)))
+        ),
+        _PAIRS,
+    ),
+    Table(
+        "capacity",
+        "dataset1 and dataset2, layers 0 and 1: one hidden layer each, the width of the focus against that of the classifier",
+        tuple(
+            _dataset1(layer, dataset=dataset, architecture=f"mlp-{focus}-{classifier}")
+            for dataset in ("dataset1", "dataset2")
+            for layer in (0, 1)
+            for focus in _WIDTHS
+            for classifier in _WIDTHS
         ),
         _PAIRS,
     ),
