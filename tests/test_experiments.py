@@ -419,6 +419,69 @@ def test_two_runners_on_one_table_store_every_run_once(tmp_path):
     assert {row["batch"] for row in rows.values()} <= set(batches)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*set aside in t.csv.damaged:RuntimeWarning", "ignore:.*use of fork:DeprecationWarning")
+def test_sixty_kills_while_rows_are_written(tmp_path, computed):
+    """Here nothing takes time but the storing, so that kills hit it: a line may be cut, and is set aside; no row that was stored goes."""
+    made = [computed[0][0] | run.as_dict() | {"hash": run.hash} for run in tiny(6000)]
+    stored, rng = set(), np.random.default_rng(0)
+    for _ in range(60):
+        waiting = [row for row in made if row["hash"] not in stored]
+        child = os.fork()
+        if child == 0:
+            try:
+                store = Store("t", tmp_path)
+                for row in waiting:
+                    store.append(row, computed[0][1])
+            finally:
+                os._exit(0)  # never back into pytest
+        time.sleep(rng.uniform(0.02, 0.06))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        now = set(Store("t", tmp_path).rows())
+        assert stored <= now
+        stored = now
+    assert 60 < len(stored) < 6000
+    batches = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))["batches"]
+    assert set(load_table("t", tmp_path).batch) <= set(batches)
+
+
+RIVAL = """
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from sdclib.experiments import Run, Store
+from sdclib.experiments.computing import compute
+run = Run(**eval(sys.argv[2]))
+row, environment = compute(run)
+runs = [replace(run, seed=seed) for seed in range(200)][:: int(sys.argv[3])]
+folder, name = Path(sys.argv[1]), sys.argv[3]
+(folder / f"ready{name}").touch()
+while not (folder / "go").exists():
+    pass
+store = Store("t", folder, command=name)
+for run in runs:
+    store.append(row | run.as_dict() | {"hash": run.hash}, environment)
+"""
+
+
+def test_rivals_that_store_the_same_rows_at_once(tmp_path):
+    """Here nothing takes time but the storing, so that writing meets writing; without a lock rows are doubled or a batch is lost."""
+    command = [sys.executable, "-c", RIVAL, tmp_path, repr(TINY)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    rivals = [subprocess.Popen([*command, step], env=environment) for step in ("1", "-1")]
+    while not all((tmp_path / f"ready{step}").exists() for step in ("1", "-1")):
+        assert all(rival.poll() is None for rival in rivals)
+        time.sleep(0.05)
+    (tmp_path / "go").touch()
+    assert [rival.wait(300) for rival in rivals] == [0, 0]
+    rows, damaged = parse((tmp_path / "t.csv").read_bytes())
+    assert not damaged and not (tmp_path / "t.csv.damaged").exists()
+    assert sorted(rows) == sorted(run.hash for run in tiny(200))
+    batches = json.loads((tmp_path / "t.json").read_text(encoding="utf-8"))["batches"]
+    assert {row["batch"] for row in rows.values()} == set(batches)
+
+
 def test_a_rival_row_is_taken_and_not_computed(tmp_path):
     runs, rival = tiny(4), Store("t", tmp_path)
 
@@ -567,6 +630,20 @@ def test_a_table_is_read_sorted(store):
         load_table("u", store.folder)
 
 
+def test_what_cannot_be_stored_is_not_computed(store, monkeypatch):
+    def no_run(run):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(workers, "compute", no_run)
+    store.json.write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"t\.json is damaged"):
+        execute(tiny(5), store=store, progress=False)
+    assert len(execute(tiny(4), store=store, progress=False)) == 4  # nothing to store
+    monkeypatch.setattr(FileLock, "acquire", _refused)
+    with pytest.raises(PermissionError):
+        execute(tiny(5), store=Store("u", store.folder), progress=False)
+
+
 @pytest.mark.parametrize("name", ["", "../t", "a b", 3])
 def test_a_table_name_is_no_path(name, tmp_path):
     with pytest.raises(ValueError, match="the name of a table must be letters"):
@@ -585,13 +662,13 @@ def test_a_line_that_is_being_written_is_waited_for(store):
     assert [len(frame) for frame in found] == [4]
 
 
+def _refused(*_arguments, **_settings):
+    raise PermissionError("read-only")
+
+
 def test_a_folder_that_may_only_be_read_is_read(store, monkeypatch):
     """No lock file can be made there. Permissions do not bind root, so the system's answers are made up."""
-
-    def refused(*_arguments, **_settings):
-        raise PermissionError("read-only")
-
-    monkeypatch.setattr(FileLock, "acquire", refused)
+    monkeypatch.setattr(FileLock, "acquire", _refused)
     with pytest.raises(PermissionError):
         Store("t", store.folder).rows()
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)

@@ -49,6 +49,8 @@ def execute(runs, workers=1, store=None, executor=None, progress=None, device=No
     wanted = {run.hash: run for run in runs}
     rows = {} if store is None else {key: row for key, row in valid_rows(store).items() if key in wanted}
     todo = [run for key, run in wanted.items() if key not in rows]
+    if store is not None and todo:
+        store.check()
     stored = (lambda run: None) if store is None else (lambda run: valid_rows(store).get(run.hash))
     if device is None:
         computed = _workers.compute_all(todo, workers, executor, stored)

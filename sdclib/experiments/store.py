@@ -52,6 +52,12 @@ class Store:
                 self._refresh()
         return self._rows
 
+    def check(self):
+        """Raise what adding a row would raise, before hours go into one: OSError where nothing can be written, ValueError if a file is damaged."""
+        with self._lock():
+            self._refresh()
+            read_provenance(self.json)
+
     def append(self, row, environment):
         """Add a row that was computed in ``environment`` (`provenance.environment`); return it as stored, with its ``batch``.
 
