@@ -10,6 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from sdclib.experiments import published
 from sdclib.experiments.claims import QUESTIONS, Claim, claims
 from sdclib.experiments.verdicts import VERDICTS, complete, contrasts, holm, needed, paired, power, readable, scoreboard, verdict
+from sdclib.intervals import bootstrap
 from sdclib.plots import comparison
 
 SOFT = {"activation": "softmax"}
@@ -149,7 +150,7 @@ def test_contrasts_by_hand():
     t = 4.5 / (np.std([10, 5, -5, 8], ddof=1) / 2)
     assert found.p.tolist() == pytest.approx([2 * stats.t.sf(t, 3)] * 2)
     assert found.p_holm.tolist() == pytest.approx([4 * stats.t.sf(t, 3)] * 2)
-    assert (found.low < found["mean"]).all()
+    assert found.loc["a", ["low", "high"]].tolist() == list(bootstrap([10, 5, -5, 8])[1:])
 
 
 def test_a_scoreboard_by_hand():
@@ -159,7 +160,11 @@ def test_a_scoreboard_by_hand():
     board = scoreboard(table, [claim(10.0), claim(20.0), claim(-1.0)])
     assert board.verdict.tolist() == ["holds", "holds in part", "does not hold"]
     assert board.needed.tolist() == [needed(board.sd[0], size) for size in (10, 20, 1)]
+    alone = [stats.ttest_1samp(paired(table, SPARSE, SOFT, "ftpt"), size).pvalue for size in (10, 20, -1)]
+    assert board.p_published.tolist() == pytest.approx(multipletests(alone, method="holm")[1], rel=1e-9, abs=0)
     assert board.n.tolist() == [12] * 3
+    strict = scoreboard(table, [claim(10.0), claim(20.0)], alpha=1e-40)
+    assert strict.verdict.tolist() == ["within noise"] * 2 and (strict.needed > board.needed[:2]).all()
     flat = scoreboard(rows(soft + np.tile([-9.0, 9.0], 6), soft), [claim(1.0), claim(30.0)])
     assert flat.verdict.tolist() == ["within noise", "does not hold"]
 
