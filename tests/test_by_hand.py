@@ -62,6 +62,16 @@ def test_the_stop_rule_is_met_at_the_same_epoch():
     assert epochs[0] == epochs[1] < 60
 
 
+def test_the_loss_of_the_stop_rule_is_that_of_all_mosaics():
+    """They are scored a thousand at a time."""
+    run = Run(**DATASET1 | {"n": 1100, "entropy_weight": 0.02, "average_at": 1}, dtype="float64")
+    data = make_mosaics(distributions.get("dataset1"), run.n, dtype=torch.float64)
+    model = models.build("A1", data.feature_shape, data.n_classes, average_at=1, dtype=torch.float64)
+    wanted = fit(model, data, entropy_weight=0.02, epochs=0, progress=False).loss[0]
+    with torch.no_grad():
+        assert by_hand._Trainer(model, data, run)._loss() == pytest.approx(wanted, rel=1e-12)
+
+
 @pytest.mark.parametrize("name", by_hand.ACTIVATIONS)
 @given(seed=st.integers(0, 10**6), scale=st.sampled_from([1e-3, 1.0, 30.0]))
 @settings(max_examples=60, deadline=None)
