@@ -112,7 +112,7 @@ def test_entmax_and_its_gradient_agree_with_the_entmax_package(alpha, dtype):
     _compared_with_entmax(lambda s: activations.entmax(s, alpha=alpha), lambda s: entmax.entmax_bisect(s, alpha=alpha, n_iter=80), dtype)
 
 
-@LAW
+@settings(LAW, max_examples=25)  # bisection is slow
 @given(scores(max_m=8))
 def test_entmax_meets_its_closed_forms(drawn):
     for dtype in DTYPES:

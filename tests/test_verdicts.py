@@ -39,7 +39,7 @@ def test_holm_by_hand():
 
 
 def test_holm_is_what_statsmodels_gives():
-    draws = np.random.default_rng(0).uniform(size=(20, 9)) ** 4
+    draws = np.random.default_rng(0).uniform(size=(6, 9)) ** 4  # statsmodels takes half a second for each
     draws[:, 3] = draws[:, 5]  # ties
     for p in draws:
         assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_info
 
 import sdclib
 
@@ -22,7 +23,8 @@ def environment(device="cpu"):
     name = {"cuda": lambda: torch.cuda.get_device_name(device)}.get(device.type, lambda: device.type)
     return {
         "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "numpy")},
+        **{name: version(name) for name in ("torch", "numpy", "scipy")},
+        "blas": _blas(),
         "sdclib": sdclib.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
@@ -43,6 +45,13 @@ def command_line():
     if program == "__main__.py":
         return shlex.join(["python", "-m", Path(sys.argv[0]).parent.name, *arguments])
     return shlex.join([program, *arguments])
+
+
+@cache
+def _blas():
+    """The libraries that multiply NumPy's and SciPy's matrices, and the kind of processor that they work as if on."""
+    found = {(lib["internal_api"], lib["version"], lib.get("architecture")) for lib in threadpool_info() if lib["user_api"] == "blas"}
+    return ", ".join(sorted(" ".join(map(str, filter(None, one))) for one in found)) or "unknown"
 
 
 @cache
