@@ -18,6 +18,7 @@ import torch
 from sdclib import distributions, fit, make_mosaics, models
 from sdclib._checks import generator
 from sdclib.experiments import Run, execute
+from sdclib.experiments.provenance import environment
 
 RUN = Run(dataset="dataset1", architecture="A1", stop_below=1e-9)
 SEEDS, WORKERS = 4, 2
@@ -114,6 +115,8 @@ def main():
     short = max(long // 6, 1)
     torch.set_num_threads(1)
     apart = same_as_fit(3)
+    here = environment()
+    print(f"{here['processor']}, PyTorch with {here['instructions']}, NumPy's products by {here['blas']}")
     print(f"same batches, same metrics: loop and fit in float64 differ by at most {apart[0]:.0e} in loss, {apart[1]:.2g} and {apart[2]:.2g} points")
     before = statistics.median(loop(10)[0][2:])
     floor = products()

@@ -97,72 +97,83 @@ ACTIVATIONS = {
 # ---- networks
 
 
-# NumPy's functions are used where they are faster than PyTorch's for such shapes, on AMD's processors above all: products with 50 columns, tanh.
+_relu_back = torch.ops.aten.threshold_backward.grad_input
 
 
-def _product(a, b, out):
-    """out = a @ b."""
-    np.matmul(a.numpy(), b.numpy(), out=out.numpy())
-    return out
+class _Layer:
+    """A linear layer: views of its weights and of their gradients, and buffers for its output and for the loss's derivative by it.
+
+    Products and tanh are NumPy's, which are faster than PyTorch's for such shapes, on AMD's processors above all. ReLU is PyTorch's: the
+    buffers are seen by both.
+    """
+
+    def __init__(self, layer, parameters, gradients, rows):
+        self.weight, self.weight_gradient = next(parameters).numpy(), next(gradients).numpy()
+        self.bias, self.bias_gradient = (None, None) if layer.bias is None else (next(parameters).numpy(), next(gradients))
+        self.output_tensor, self.slope_tensor = (layer.weight.new_empty(rows, layer.out_features) for _ in range(2))
+        self.output, self.slope = self.output_tensor.numpy(), self.slope_tensor.numpy()
 
 
 class _Network:
-    """Linear layers with ReLU between them: weights and gradients are views of two flat vectors, activations stay in buffers."""
+    """Linear layers with ReLU between them."""
 
     def __init__(self, layers, parameters, gradients, rows, average_at=0, features="tanh"):
-        self.layers, self.average_at, self.features = [], average_at, features
-        for layer in layers:
-            weight, bias = (None if part is None else (next(parameters), next(gradients)) for part in (layer.weight, layer.bias))
-            self.layers.append((weight, bias, *(layer.weight.new_empty(rows, layer.out_features) for _ in range(2))))
-        self.values = torch.empty_like(self.layers[average_at - 1][2]) if average_at else None
+        self.layers, self.average_at, self.features = [_Layer(layer, parameters, gradients, rows) for layer in layers], average_at, features
+        self.values = np.empty_like(self.layers[average_at - 1].output) if average_at else None
 
     def forward(self, x):
         """The output (rows, K) for input (rows, d), and the averaged values: of layer ``average_at`` before its ReLU, or None."""
-        self.inputs, values = [], None
-        for depth, (weight, bias, out, _) in enumerate(self.layers, start=1):
+        self.inputs, values, n = [], None, len(x)
+        for depth, layer in enumerate(self.layers, start=1):
             self.inputs.append(x)
-            x = _product(x, weight[0].T, out[: len(x)])
-            if bias is not None:
-                x += bias[0]
+            x = np.matmul(x, layer.weight.T, out=layer.output[:n])
+            if layer.bias is not None:
+                x += layer.bias
             if depth == self.average_at:
-                values = self.values[: len(x)]
-                (np.tanh if self.features == "tanh" else np.positive)(x.numpy(), out=values.numpy())
+                values = (np.tanh if self.features == "tanh" else np.positive)(x, out=self.values[:n])
             if depth < len(self.layers):
-                x.relu_()
+                layer.output_tensor[:n].relu_()
         return x, values
 
     def backward(self, slope, of_values=None, to_input=False):
         """Write the gradients, given the loss's derivative by the output and by the values; return that by the input if it is wanted."""
+        n = len(slope)
         for depth in range(len(self.layers), 0, -1):
-            weight, bias, *_ = self.layers[depth - 1]
-            x = self.inputs[depth - 1]
-            _product(slope.T, x, weight[1])
-            if bias is not None:
-                torch.sum(slope, 0, out=bias[1])
+            layer, x = self.layers[depth - 1], self.inputs[depth - 1]
+            np.matmul(slope.T, x, out=layer.weight_gradient)
+            if layer.bias is not None:
+                torch.sum(torch.from_numpy(slope), 0, out=layer.bias_gradient)
             if depth == 1:
-                return slope @ weight[0] if to_input else None
-            back = self.layers[depth - 2][3][: len(x)]
-            back = torch.mul(slope, weight[0], out=back) if slope.shape[1] == 1 else _product(slope, weight[0], back)
-            torch.ops.aten.threshold_backward(back, x, 0, grad_input=back)  # x is what ReLU let through
+                return slope @ layer.weight if to_input else None
+            below = self.layers[depth - 2]
+            tensor = below.slope_tensor[:n]
+            if slope.shape[1] == 1:
+                torch.mul(torch.from_numpy(slope), torch.from_numpy(layer.weight), out=tensor)
+            else:
+                np.matmul(slope, layer.weight, out=below.slope[:n])
+            _relu_back(tensor, below.output_tensor[:n], 0, grad_input=tensor)  # the output is what ReLU let through
+            slope = below.slope[:n]
             if depth - 1 == self.average_at:
-                self._add_before_tanh(back, of_values)
-            slope = back
+                self._add_before_tanh(slope, of_values)
         raise AssertionError("a network has layers")
 
     def backward_values(self, of_values):
         """As ``backward``, for a network of which the values are all that is used."""
-        slope = torch.zeros_like(of_values)
+        slope = np.zeros_like(of_values)
         self._add_before_tanh(slope, of_values)
         self.backward(slope)
 
     def _add_before_tanh(self, slope, of_values):
         """Add to the derivative by the averaged layer's output what reaches it from the values."""
-        slope.add_(of_values)
+        slope += of_values
         if self.features == "tanh":
-            slope.addcmul_(of_values, self.values[: len(slope)].square(), value=-1)
+            slope -= of_values * np.square(self.values[: len(slope)])
 
 
 # ---- training
+
+
+_ROWS = 4000  # mosaics that are scored at once after an epoch
 
 
 class _Trainer:
@@ -175,26 +186,25 @@ class _Trainer:
         views = [iter(_views(vector, parts)) for vector in (self.flat, self.gradient)]
         networks = (model.focus, model.classifier, *([model.features] if run.features == "separate" else []))
         layers = [[one for one in network.modules() if isinstance(one, torch.nn.Linear)] for network in networks]
-        self.points, self.index, self.label = data.pool.points.flatten(1).contiguous(), data.index, data.label
+        self.points, self.index, self.label = data.pool.points.flatten(1).contiguous().numpy(), data.index.numpy(), data.label
         rows = max(len(self.points), run.batch_size * data.m)
         own = len(layers) == 3  # features that are not shared
         self.focus = _Network(layers[0], *views, rows, 0 if own else run.average_at, run.features)
-        self.classifier = _Network(layers[1], *views, max(run.batch_size, 1000))
+        self.classifier = _Network(layers[1], *views, max(run.batch_size, _ROWS))
         self.features = _Network(layers[2], *views, rows, run.average_at) if own else None
         n_focus = sum(part.numel() for part in model.focus.parameters())
         self.parts = {"both": slice(None), "focus": slice(n_focus), "classifier": slice(n_focus, None)}
         self.steps = dict.fromkeys(self.parts, 0)
-        steps = -(-data.n // run.batch_size)
-        self.seen = torch.zeros(steps * len(self.points), dtype=torch.bool)
-        self.place = torch.empty(len(self.seen), dtype=torch.int64)
+        self.number = np.arange(data.n) // run.batch_size  # of the batch, by place in an epoch's order
+        self.seen = np.zeros((self.number[-1] + 1) * len(self.points), dtype=bool)
+        self.place = np.empty(len(self.seen), dtype=np.int64)
 
     def train(self):
         run, rng = self.run, _checks.generator(self.run.seed, "order")
         step, epoch = self._adam if run.optimizer == "adam" else self._sgd, 0
         for epoch in range(1, run.epochs + 1):
-            order = torch.from_numpy(rng.permutation(self.data.n))
             part = "both" if run.order == "both" else parts_trained(run.order, epoch)[0]
-            for number, batch in enumerate(self._batches(order), start=1):
+            for number, batch in enumerate(self._batches(rng.permutation(self.data.n)), start=1):
                 self._finite(self._gradient(*batch), f"at epoch {epoch}, step {number}")
                 self.steps[part] += 1
                 step(self.parts[part], self.steps[part])
@@ -213,20 +223,21 @@ class _Trainer:
 
     def _batches(self, order):
         """An epoch's batches: (labels (b,), the base points that stand in it, each once, and the place of every segment (b * m,) among these)."""
-        size, n_points = self.run.batch_size, len(self.points)
-        keys = self.index.index_select(0, order) + n_points * (torch.arange(len(order)) // size)[:, None]
+        keys = self.index[order] + len(self.points) * self.number[:, None]
         self.seen[keys] = True
-        present = self.seen.nonzero()[:, 0]
+        present = np.flatnonzero(self.seen)
         self.seen[present] = False
-        self.place[present] = torch.arange(len(present))
-        counts = torch.bincount(present // n_points).tolist()
-        starts = np.cumsum([0, *counts[:-1]]).tolist()
-        places = (part.flatten() - start for part, start in zip(self.place[keys].split(size), starts, strict=True))
-        return zip(self.label.index_select(0, order).split(size), (present % n_points).split(counts), places, strict=True)
+        self.place[present] = np.arange(len(present))
+        first = np.arange(0, len(self.seen) + 1, len(self.points))  # key of each batch's first base point
+        starts = np.searchsorted(present, first)
+        places, size = self.place[keys], self.run.batch_size
+        for number, label in enumerate(self.label[torch.from_numpy(order)].split(size)):
+            start, end = starts[number : number + 2]
+            yield label, present[start:end] - first[number], places[number * size : (number + 1) * size].ravel() - start
 
     def _gradient(self, label, scored, place):
         """The loss of a batch; its gradient is then in ``self.gradient``."""
-        points = self.points.index_select(0, scored)
+        points = self.points.take(scored, axis=0)
         all_scores, values = self._encode(points)
         scores, weights, logits = self._head(all_scores, values, place)
         log_p = torch.log_softmax(logits, 1)
@@ -234,24 +245,24 @@ class _Trainer:
 
         slope = log_p.exp_()
         slope.scatter_add_(1, label[:, None], slope.new_full((len(label), 1), -1)).mul_((1 - self.k) / len(label))
-        by_average = self.classifier.backward(slope, to_input=True)
-        segments = values.index_select(0, place).view(*scores.shape, -1)
-        by_weights = torch.from_numpy(np.einsum("nmd,nd->nm", segments.numpy(), by_average.numpy()))
+        by_average = self.classifier.backward(slope.numpy(), to_input=True)
+        segments = values.take(place, axis=0).reshape(*scores.shape, -1)
+        by_weights = torch.from_numpy(np.einsum("nmd,nd->nm", segments, by_average))
         if self.k:
             loss, by_entropy = self._entropy(loss, weights)
             by_weights += by_entropy
         by_scores = self.back(scores, weights, by_weights)
         # back to base points: what reaches the places where one stands is summed
-        summed = np.bincount(place.numpy(), by_scores.flatten().numpy(), minlength=len(points))  # in float64
+        summed = np.bincount(place, by_scores.flatten().numpy(), minlength=len(points)).astype(values.dtype)  # in float64
         by_values = None
         if self.run.average_at:
             starts = np.arange(0, len(place) + 1, self.data.m)
-            mosaics = csr_array((weights.flatten().numpy(), place.numpy(), starts), shape=(len(label), len(points)))
-            by_values = torch.from_numpy(mosaics.T @ by_average.numpy())
+            mosaics = csr_array((weights.flatten().numpy(), place, starts), shape=(len(label), len(points)))
+            by_values = mosaics.T @ by_average
         if self.features is not None:
             self.features.backward_values(by_values)
             by_values = None
-        self.focus.backward(torch.from_numpy(summed).to(scores.dtype)[:, None], by_values)
+        self.focus.backward(summed[:, None], by_values)
         return loss.item()
 
     def _encode(self, points):
@@ -263,11 +274,11 @@ class _Trainer:
 
     def _head(self, all_scores, values, place):
         """Scores and weights (n, m) and logits (n, K) of the mosaics whose segments stand at ``place`` (n * m,) among scored points."""
-        scores = all_scores[:, 0].index_select(0, place).view(-1, self.data.m)
+        scores = torch.from_numpy(all_scores[:, 0].take(place)).view(-1, self.data.m)
         weights = self.activate(scores)
-        starts = torch.arange(0, len(place), self.data.m)
+        starts, place, values = torch.arange(0, len(place), self.data.m), torch.from_numpy(place), torch.from_numpy(values)
         average = torch.nn.functional.embedding_bag(place, values, starts, mode="sum", per_sample_weights=weights.flatten())
-        return scores, weights, self.classifier.forward(average)[0]
+        return scores, weights, torch.from_numpy(self.classifier.forward(average.numpy())[0])
 
     def _entropy(self, loss, weights):
         """The loss with the entropy term, and the term's derivative by the weights; a weight that has underflowed has none."""
@@ -276,12 +287,13 @@ class _Trainer:
         slope = torch.where(log < 0, log + 1, 0) * (-self.k / len(weights))
         return (1 - self.k) * loss + self.k * entropy, slope
 
-    def _loss(self, rows=1000):
+    def _loss(self, rows=_ROWS):
         """The loss on all mosaics, every base point scored once."""
         scores, values = self._encode(self.points)
         total = 0.0
-        for index, label in zip(self.index.split(rows), self.label.split(rows), strict=True):
-            _, weights, logits = self._head(scores, values, index.flatten())
+        for start in range(0, len(self.label), rows):
+            label = self.label[start : start + rows]
+            _, weights, logits = self._head(scores, values, self.index[start : start + rows].ravel())
             loss = torch.nn.functional.cross_entropy(logits, label)
             loss = self._entropy(loss, weights)[0] if self.k else loss
             total += loss.item() * len(label)

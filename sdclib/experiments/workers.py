@@ -5,11 +5,8 @@ import os
 import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, ProcessPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import replace
 
-import torch
-from threadpoolctl import threadpool_info
 from tqdm import tqdm
 
 from sdclib.experiments.computing import can_share, compute, compute_together
@@ -41,14 +38,13 @@ def compute_all(runs, workers, executor, stored):
             yield (row, None) if row else _result(run, compute, run)
     else:
         context = multiprocessing.get_context("spawn")  # a forked process would inherit PyTorch's threads in whatever state they are
-        with _all_instructions():
-            pool = ProcessPoolExecutor(min(workers, len(runs)), mp_context=context, initializer=_start_worker)
-            try:
-                yield from _compute_in(pool, runs, workers, stored)
-            except BaseException:  # Ctrl-C, say: do not wait minutes for rows that nobody will take
-                _terminate(pool)
-                raise
-            pool.shutdown()
+        pool = ProcessPoolExecutor(min(workers, len(runs)), mp_context=context, initializer=_start_worker)
+        try:
+            yield from _compute_in(pool, runs, workers, stored)
+        except BaseException:  # Ctrl-C, say: do not wait minutes for rows that nobody will take
+            _terminate(pool)
+            raise
+        pool.shutdown()
 
 
 def compute_on(device, runs, stored, most=25):
@@ -120,24 +116,6 @@ def _result(run, function, *arguments):
         raise
     except Exception as error:
         raise RunFailed(f"{run} (hash {run.hash}) failed: {type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def _all_instructions():
-    """Within it, new processes multiply with AVX-512 where the processor has it and NumPy's OpenBLAS did not see it, as on AMD's of today.
-
-    A fifth of a run's time on such a processor. OpenBLAS reads its setting when it is loaded, so this process keeps what it has.
-    """
-    name = "OPENBLAS_CORETYPE"
-    kinds = {library.get("architecture") for library in threadpool_info() if library["internal_api"] == "openblas"}
-    if name in os.environ or torch.backends.cpu.get_cpu_capability() != "AVX512" or not kinds <= {"Haswell", "Zen"}:
-        yield
-        return
-    os.environ[name] = "SkylakeX"
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
 
 
 def _start_worker():
