@@ -18,6 +18,7 @@ os.environ.pop("OPENBLAS_CORETYPE", None)  # before NumPy is loaded
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from sdclib import distributions, fit, make_mosaics, models
 from sdclib._checks import generator
@@ -82,16 +83,16 @@ def job(epochs):
 
 
 def products(rounds=20):
-    """Seconds of an epoch's matrix products, forward and backward (and forward once for the stop rule on the base points), in float32."""
+    """Seconds of an epoch's matrix products by NumPy in float32, forward and backward on every segment, and forward once on the base points (stop rule)."""
     data = make_mosaics(distributions.get(RUN.dataset), RUN.n, RUN.m, RUN.data_seed)
     model = models.build(RUN.architecture, data.feature_shape, data.n_classes, average_at=0)
     weights = {"focus": list(model.focus.parameters()), "classifier": [p for p in model.classifier.parameters() if p.ndim == 2]}
     shapes = []
     for name, rows in (("focus", RUN.batch_size * RUN.m), ("classifier", RUN.batch_size)):
         for depth, weight in enumerate(weights[name]):
-            wide, narrow = torch.randn(rows, weight.shape[1]), torch.randn(rows, weight.shape[0])
-            shapes.append((wide, narrow, weight.detach(), depth > 0 or name == "classifier"))
-    points = [(torch.randn(len(data.pool), w.shape[1]), w.detach()) for w in weights["focus"]]
+            wide, narrow = (np.ones((rows, size), np.float32) for size in reversed(weight.shape))
+            shapes.append((wide, narrow, weight.detach().numpy(), depth > 0 or name == "classifier"))
+    points = [(np.ones((len(data.pool), w.shape[1]), np.float32), w.detach().numpy()) for w in weights["focus"]]
 
     def epoch():
         for _ in range(RUN.n // RUN.batch_size):
@@ -123,7 +124,8 @@ def main():
     print(f"{here['processor']}, PyTorch with {here['instructions']}, NumPy's products by {here['blas']}")
     print(f"same batches, same metrics: loop and fit in float64 differ by at most {apart[0]:.0e} in loss, {apart[1]:.2g} and {apart[2]:.2g} points")
     before = statistics.median(loop(10)[0][2:])
-    floor = products()
+    with threadpool_limits(1, user_api="blas"):
+        floor = products()
     ends = {epochs: job(epochs) for epochs in (short, long)}
     after = statistics.median(loop(10)[0][2:])  # before and after: what else the machine did meanwhile
     slow = (before + after) / 2
