@@ -5,64 +5,17 @@ classes 0 ... K-1; all others together are the background. A *pool* is a finite 
 """
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from sdclib import _checks
+from sdclib.distribution import Distribution
+from sdclib.image_sets import cifar10, fashion_mnist
+from sdclib.images import LabelledImages, digits
 
-__all__ = ["Boxes", "Gaussians", "LabelledImages", "digits", "get", "names"]
-
-
-class Distribution:
-    """What all distributions share. Components 0 ... K-1 are the foreground classes, the others the background.
-
-    A subclass has ``name``, ``n_classes`` (K), ``n_components``, ``per_component`` (points of each component in a pool),
-    ``feature_shape`` and ``_draw(component, n, rng)``; ``log_density`` where it can be computed.
-    """
-
-    def sample_pool(self, seed=0, *, fresh=False):
-        """Draw the base points of a pool.
-
-        Args:
-            seed: data seed, 0 or more.
-            fresh: base points that no training pool of that seed shares (for images: the held-out ones).
-
-        Returns:
-            points (N, *feature) float64 array, component (N,) int64 array.
-        """
-        rng = _checks.generator(seed, "fresh_pool" if fresh else "pool")
-        points = [self._draw(c, self.per_component, rng) for c in range(self.n_components)]
-        return np.concatenate(points), np.repeat(np.arange(self.n_components), self.per_component)
-
-    def log_density(self, points):
-        """Log density of every component at every point: (N, n_components) array; ValueError where it cannot be computed."""
-        raise ValueError(f"the density of {self.name} is not known; it is for boxes and for Gaussians of full rank")
-
-    def foreground_score(self, points):
-        """Score of the best possible focus: log of the foreground's density over the background's at each point.
-
-        The segment most likely to be the foreground, given the whole mosaic, is the one with the largest ratio (segments are
-        independent and every position is equally likely beforehand). Points that only the foreground can give score +inf.
-
-        Args:
-            points: (N, *feature) array.
-
-        Returns:
-            (N,) array of log ratios in nats, in [-inf, inf].
-        """
-        log_density = self.log_density(np.asarray(points, dtype=np.float64))
-        k = self.n_classes
-        foreground = np.logaddexp.reduce(log_density[:, :k], axis=1) - np.log(k)
-        background = np.logaddexp.reduce(log_density[:, k:], axis=1) - np.log(self.n_components - k)
-        with np.errstate(invalid="ignore"):
-            return np.where(np.isneginf(foreground), -np.inf, foreground - background)
-
-    def _check(self):
-        _checks.at_least("n_classes (foreground components)", self.n_classes, 2)
-        _checks.at_least("background components", self.n_components - self.n_classes, 1)
-        _checks.at_least("per_component", self.per_component, 1)
+__all__ = ["Boxes", "Distribution", "Gaussians", "LabelledImages", "cifar10", "digits", "fashion_mnist", "get", "names"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,99 +121,6 @@ class Gaussians(Distribution):
         return -0.5 * (white**2).sum(-1) - log_volume - 0.5 * d * np.log(2 * np.pi)
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledImages(Distribution):
-    """Images with class labels: some classes are the foreground, all others the background.
-
-    Args:
-        images: (N, *feature) array.
-        labels: (N,) whole numbers, the class of each image.
-        foreground: the classes that are foreground, in the order of the mosaic labels 0 ... K-1.
-        held_out: (N,) booleans, the images kept for fresh mosaics; None = none kept.
-        name: for messages and tables.
-        class_names: words for the classes, by class number.
-
-    Raises:
-        TypeError: one class for foreground.
-        ValueError: shapes that do not fit, NaN or infinity, a foreground class with no image, fewer than two foreground classes, no background image.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    foreground: tuple
-    held_out: np.ndarray | None = None
-    name: str = "images"
-    class_names: tuple = ()
-    classes: tuple = field(init=False)
-
-    def __post_init__(self):
-        images, labels = np.asarray(self.images), np.asarray(self.labels)
-        if images.ndim < 2 or labels.shape != images.shape[:1]:
-            raise ValueError(f"wanted images (N, *feature) and labels (N,); got shapes {images.shape} and {labels.shape}")
-        held_out = np.zeros(len(labels), dtype=bool) if self.held_out is None else np.asarray(self.held_out, dtype=bool)
-        if held_out.shape != labels.shape:
-            raise ValueError(f"held_out must have shape {labels.shape}; got {held_out.shape}")
-        present = set(labels.tolist())
-        if images.dtype.kind not in "fiub" or not np.isfinite(images).all():
-            raise ValueError("images must be finite numbers; got NaN, infinity or no numbers")
-        if not np.iterable(self.foreground) or isinstance(self.foreground, str):
-            raise TypeError(f"foreground must be several classes, say (1, 4, 7); got {self.foreground!r}")
-        foreground = tuple(int(c) for c in self.foreground)
-        if len(set(foreground)) != len(foreground) or not set(foreground) <= present:
-            raise ValueError(f"foreground must name different classes out of {sorted(present)}; got {foreground}")
-        classes = foreground + tuple(sorted(present - set(foreground)))
-        for name, value in (("images", images), ("labels", labels), ("held_out", held_out), ("foreground", foreground), ("classes", classes)):
-            object.__setattr__(self, name, value)
-        _checks.at_least("foreground classes", self.n_classes, 2)
-        _checks.at_least("background classes", self.n_components - self.n_classes, 1)
-
-    @property
-    def n_classes(self):
-        return len(self.foreground)
-
-    @property
-    def n_components(self):
-        return len(self.classes)
-
-    @property
-    def feature_shape(self):
-        return self.images.shape[1:]
-
-    def sample_pool(self, seed=0, *, fresh=False):
-        """All training images (or, with ``fresh``, all held-out ones); ``seed`` changes nothing: the images are given."""
-        _checks.at_least("seed", seed, 0)
-        keep = self.held_out if fresh else ~self.held_out
-        if not keep.any():
-            raise ValueError(f"{self.name} has no held-out images; give held_out to compose fresh mosaics")
-        component_of = {c: i for i, c in enumerate(self.classes)}
-        return self.images[keep], np.array([component_of[c] for c in self.labels[keep].tolist()])
-
-
-def digits(foreground=(1, 4, 7), held_out=0.25):
-    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn ships, scaled to [-1, 1].
-
-    Args:
-        foreground: the digits that are foreground classes, in the order of the mosaic labels.
-        held_out: share of each digit's images kept for fresh mosaics, in (0, 1); always the same images.
-
-    Returns:
-        A LabelledImages of feature shape (1, 8, 8).
-
-    Source: Alpaydin and Kaynak (1998), UCI Optical Recognition of Handwritten Digits (CC BY 4.0), test part, as shipped by scikit-learn.
-    """
-    held_out = _checks.in_range("held_out", held_out, 0, 1, include_low=False, include_high=False)
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    rng = _checks.generator(0, "fresh_pool")
-    kept = np.zeros(len(data.target), dtype=bool)
-    for digit in range(10):
-        of_digit = np.flatnonzero(data.target == digit)
-        kept[rng.permutation(of_digit)[: round(held_out * len(of_digit))]] = True
-    images = data.images[:, None] / 8 - 1
-    return LabelledImages(images, data.target, foreground, kept, name="digits", class_names=tuple("0123456789"))
-
-
 def _constant(name, values):
     """A float64 copy that nobody can change: the named distributions are shared by all who ask for them."""
     values = np.array(values, dtype=np.float64)
@@ -316,6 +176,8 @@ _DISTRIBUTIONS = {
     "dataset1": _dataset1,
     "dataset2": _dataset2,
     "digits": digits,
+    "fashion_mnist": fashion_mnist,
+    "cifar10": cifar10,
 }
 
 

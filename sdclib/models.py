@@ -1,8 +1,7 @@
 """The attention model: a focus network, an activation, an averaging layer and a classification network."""
 
-import itertools
 import json
-import re
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +9,8 @@ import torch
 from torch import nn
 
 from sdclib import _checks, activations
+from sdclib.architectures import hidden_widths, initialised_plainly, networks
+from sdclib.architectures import names as architectures
 
 __all__ = ["AttentionModel", "ModelOutput", "architectures", "build", "hidden_widths", "load", "save"]
 
@@ -131,16 +132,9 @@ class AttentionModel(nn.Module):
 
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_MLP = {"linear": ((), ()), "column": ((), (20, 20)), "A1": ((50, 50), (50,)), "A2_1": ((50,), (50,)), "A2_2": ((6, 12), (6, 12))}
-_WITH_BIASES = ("linear", "column")  # a linear model without biases could not even choose a threshold
 INITIALISATIONS = ("paper", "default")
 SHARED = ("tanh", "linear")  # what is averaged of a layer that the focus shares
 FEATURES = (*SHARED, "separate")
-
-
-def architectures():
-    """The names that :func:`build` knows; ``mlp-F-C`` stands for any widths F and C."""
-    return (*_MLP, "mlp-F-C")
 
 
 def build(
@@ -161,7 +155,10 @@ def build(
     Args:
         architecture: "linear" (both networks linear), "column" (linear focus; classifier with hidden widths 20, 20), "A1" (focus 50, 50;
             classifier 50), "A2_1" (50; 50), "A2_2" (6, 12; 6, 12), or "mlp-F-C" (one hidden layer of F for the focus, of C for the
-            classifier). All hidden layers are followed by ReLU; features of more than one axis are flattened.
+            classifier); features of more than one axis are flattened. For images "cnn", the record's networks for 3x32x32 (layers 0, 3
+            and 6; batch normalisation keeps running statistics over all segments, so attention is a function of the mosaic alone, which
+            the record's is not), and "cnn-small", two convolutions of 8 and 16 channels (layers 0, 1 and 2). All hidden layers are
+            followed by ReLU.
         feature_shape: shape of a segment, say ``data.feature_shape``.
         n_classes: K, 2 or more.
         average_at, activation: as for :class:`AttentionModel`.
@@ -182,21 +179,14 @@ def build(
     >>> sum(p.numel() for p in model.parameters())
     5353
     """
-    focus_widths, classifier_widths = hidden_widths(architecture)
     n_classes, average_at = _checks.at_least("n_classes", n_classes, 2), _checks.at_least("average_at", average_at, 0)
     _checks.choice("init", init, INITIALISATIONS)
     check_features(features, average_at)
     feature_shape = _feature_shape(feature_shape)
     _checks.real_dtype(dtype)
-    plain = init == "default" or architecture in _WITH_BIASES
-    flat = int(np.prod(feature_shape))
-    flatten = [nn.Flatten()] if len(feature_shape) != 1 else []
-    if average_at > len(focus_widths):
-        raise ValueError(f"average_at must be at most {len(focus_widths)} for architecture {architecture!r}; got {average_at}")
-    averaged = focus_widths[average_at - 1] if average_at else flat
-    focus = nn.Sequential(*flatten, *_mlp((flat, *focus_widths, 1), bias=plain))
-    classifier = nn.Sequential(*(flatten if not average_at else []), *_mlp((averaged, *classifier_widths, n_classes), bias=True))
-    own = nn.Sequential(*flatten, *_mlp((flat, *focus_widths[:average_at]), bias=plain), nn.Tanh()) if features == "separate" else features
+    plain = init == "default" or initialised_plainly(architecture)
+    focus, classifier, make_features = networks(architecture, feature_shape, n_classes, average_at, biases=plain)
+    own = make_features() if features == "separate" else features
     model = AttentionModel(focus, classifier, average_at, activation, own).to(dtype)
     _initialise(model, _checks.generator(seed, "init"), plain)
     with torch.no_grad():
@@ -259,40 +249,19 @@ def _feature_shape(shape):
     return tuple(_checks.at_least("feature_shape", size, 1) for size in shape)
 
 
-def hidden_widths(architecture):
-    """Widths of the hidden layers of a named architecture: (of the focus, of the classifier). ValueError for an unknown name.
-
-    >>> hidden_widths("A1")
-    ((50, 50), (50,))
-    """
-    if architecture in _MLP:
-        return _MLP[architecture]
-    match = re.fullmatch(r"mlp-([1-9]\d*)-([1-9]\d*)", str(architecture))
-    if not match:
-        raise ValueError(f"unknown architecture {architecture!r}; choose one of {', '.join(architectures())} (F and C are widths, say mlp-50-20)")
-    return (int(match[1]),), (int(match[2]),)
-
-
-def _mlp(sizes, bias):
-    """Linear layers of these sizes with ReLU between them."""
-    # skip_init: nn.Linear would draw weights from PyTorch's global stream, only for ours to replace them
-    layers = [[nn.utils.skip_init(nn.Linear, fan_in, fan_out, bias=bias), nn.ReLU()] for fan_in, fan_out in itertools.pairwise(sizes)]
-    return list(itertools.chain.from_iterable(layers))[:-1]
-
-
 @torch.no_grad()
 def _initialise(model, rng, plain):
     """Draw all weights, in the order of ``model.modules()``, from one NumPy generator."""
     for layer in model.modules():
-        if not isinstance(layer, nn.Linear):
+        if not isinstance(layer, _LAYERS):
             continue
-        fan_out, fan_in = layer.weight.shape
-        shape = (fan_out, fan_in)
+        shape = tuple(layer.weight.shape)  # (out, in, *kernel)
+        fan_out, fan_in = shape[0] * math.prod(shape[2:]), math.prod(shape[1:])
         bound = fan_in**-0.5
         weight = rng.uniform(-bound, bound, shape) if plain else rng.normal(0, (2 / (fan_in + fan_out)) ** 0.5, shape)
         layer.weight.copy_(torch.as_tensor(weight))
         if layer.bias is not None:
-            layer.bias.copy_(torch.as_tensor(rng.uniform(-bound, bound, fan_out) if plain else np.zeros(fan_out)))
+            layer.bias.copy_(torch.as_tensor(rng.uniform(-bound, bound, shape[0]) if plain else np.zeros(shape[0])))
 
 
 def _scores_and_values(focus, points, layer, bend):

@@ -10,11 +10,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from sdclib import distributions
+
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
 settings.register_profile("explore", deadline=None, max_examples=400)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 SEEDS = st.integers(0, 2**31)
+SHIPPED = tuple(name for name in distributions.names() if name not in ("fashion_mnist", "cifar10"))  # the others want files or a network
 
 
 def _numbers(bound):

@@ -16,8 +16,8 @@ import sdclib
 
 ROOT = Path(sdclib.__file__).parent
 FLOORS = [  # design: imports run only downwards, or along a floor without a circle
-    {"_checks", "_closed_forms", "_entmax", "_files", "reporting"},
-    {"activations", "distributions"},
+    {"_checks", "_closed_forms", "_entmax", "_files", "_image_files", "distribution", "reporting"},
+    {"activations", "architectures", "distributions", "image_sets", "images"},
     {"mosaics", "models", "inference", "metrics", "intervals", "interventions"},
     {"objectives", "evaluation", "diagnosis", "_verdict", "constructed"},
     {"training", "batched", "pretraining"},

@@ -1,0 +1,167 @@
+"""Images as segments: one's own arrays or folders, and the data sets with a name."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sdclib import _checks
+from sdclib._image_files import DamagedFile, scaled
+from sdclib.distribution import Distribution
+
+__all__ = ["LabelledImages", "digits"]
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages(Distribution):
+    """Images with class labels: some classes are the foreground, all others the background.
+
+    Args:
+        images: (N, *feature) array.
+        labels: (N,) whole numbers, the class of each image.
+        foreground: the classes that are foreground, in the order of the mosaic labels 0 ... K-1.
+        held_out: (N,) booleans, the images kept for fresh mosaics; None = none kept.
+        name: for messages and tables.
+        class_names: words for the classes, by class number.
+        source: where the images come from; results that rest on them keep it.
+
+    The arrays are not copied, and mosaics of float32 images share them where the held-out ones stand together: do not write into them.
+
+    Raises:
+        TypeError: one class for foreground.
+        ValueError: shapes that do not fit, NaN or infinity, a foreground class with no image, fewer than two foreground classes, no background image.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    foreground: tuple
+    held_out: np.ndarray | None = None
+    name: str = "images"
+    class_names: tuple = ()
+    source: str = "own arrays"
+    classes: tuple = field(init=False)
+
+    def __post_init__(self):
+        images, labels = np.asarray(self.images), np.asarray(self.labels)
+        if images.ndim < 2 or labels.shape != images.shape[:1]:
+            raise ValueError(f"wanted images (N, *feature) and labels (N,); got shapes {images.shape} and {labels.shape}")
+        held_out = np.zeros(len(labels), dtype=bool) if self.held_out is None else np.asarray(self.held_out, dtype=bool)
+        if held_out.shape != labels.shape:
+            raise ValueError(f"held_out must have shape {labels.shape}; got {held_out.shape}")
+        present = set(labels.tolist())
+        if images.dtype.kind not in "fiub" or not all(np.isfinite(part).all() for part in np.array_split(images, 1 + len(images) // 4096)):
+            raise ValueError("images must be finite numbers; got NaN, infinity or no numbers")
+        if not np.iterable(self.foreground) or isinstance(self.foreground, str):
+            raise TypeError(f"foreground must be several classes, say (1, 4, 7); got {self.foreground!r}")
+        foreground = tuple(int(c) for c in self.foreground)
+        if len(set(foreground)) != len(foreground) or not set(foreground) <= present:
+            raise ValueError(f"foreground must name different classes out of {sorted(present)}; got {foreground}")
+        classes = foreground + tuple(sorted(present - set(foreground)))
+        for name, value in (("images", images), ("labels", labels), ("held_out", held_out), ("foreground", foreground), ("classes", classes)):
+            object.__setattr__(self, name, value)
+        _checks.at_least("foreground classes", self.n_classes, 2)
+        _checks.at_least("background classes", self.n_components - self.n_classes, 1)
+
+    @property
+    def n_classes(self):
+        return len(self.foreground)
+
+    @property
+    def n_components(self):
+        return len(self.classes)
+
+    @property
+    def feature_shape(self):
+        return self.images.shape[1:]
+
+    def sample_pool(self, seed=0, *, fresh=False):
+        """All training images (or, with ``fresh``, all held-out ones); ``seed`` changes nothing: the images are given."""
+        _checks.at_least("seed", seed, 0)
+        keep = np.flatnonzero(self.held_out == fresh)
+        if not len(keep):
+            raise ValueError(f"{self.name} has no held-out images; give held_out to compose fresh mosaics")
+        if keep[-1] - keep[0] + 1 == len(keep):
+            keep = slice(keep[0], keep[-1] + 1)  # a view: images may be most of the memory
+        by_class = np.argsort(self.classes)
+        component = by_class[np.searchsorted(np.array(self.classes)[by_class], self.labels[keep])]
+        return self.images[keep], component.astype(np.int64)
+
+    @classmethod
+    def from_folder(cls, path, foreground, *, size=None, gray=False, held_out=0.25, seed=0):
+        """Images in a folder with one folder a class, as torchvision's ImageFolder reads them, scaled to [-1, 1].
+
+        Args:
+            path: the folder; PNG, JPEG, BMP, GIF, TIFF and WebP files directly in the folders of the classes.
+            foreground: names of the folders that are foreground classes, in the order of the mosaic labels.
+            size: (height, width) that all images are resized to; None = they must be of one size.
+            gray: one channel in place of three.
+            held_out: share of each class' images kept for fresh mosaics, in [0, 1); which, the seed decides.
+
+        Returns:
+            A LabelledImages of feature shape (3 or 1, height, width), ``class_names`` the folders.
+
+        Raises:
+            FileNotFoundError, ValueError: no such folder, no images in it, a class that is no folder, images of several sizes.
+            DamagedFile: a file that is no image.
+        """
+        path, held_out = Path(path), _checks.in_range("held_out", held_out, 0, 1, include_high=False)
+        if isinstance(foreground, str) or not np.iterable(foreground):
+            raise TypeError(f"foreground must be the names of several folders; got {foreground!r}")
+        if not path.is_dir():
+            raise FileNotFoundError(f"{path} is no folder")
+        files = {folder.name: sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES) for folder in sorted(path.iterdir()) if folder.is_dir()}
+        names = tuple(name for name, of_class in files.items() if of_class)
+        unknown = [name for name in foreground if name not in names]
+        if unknown:
+            raise ValueError(f"{path} has folders with images {', '.join(names) or '(none)'}; got {', '.join(map(repr, unknown))} for foreground")
+        images = [_read_image(file, size, gray) for name in names for file in files[name]]
+        if len({image.shape for image in images}) > 1:
+            raise ValueError(f"the images in {path} have several sizes, say {images[0].shape[1:]} and others; give size=(height, width)")
+        labels = np.repeat(np.arange(len(names)), [len(files[name]) for name in names])
+        kept = _held_out(labels, held_out, seed)
+        places = tuple(map(names.index, foreground))
+        return cls(np.stack(images), labels, places, kept, name=path.name, class_names=names, source=f"the folder {path.name}")
+
+
+def digits(foreground=(1, 4, 7), held_out=0.25):
+    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn ships, scaled to [-1, 1].
+
+    Args:
+        foreground: the digits that are foreground classes, in the order of the mosaic labels.
+        held_out: share of each digit's images kept for fresh mosaics, in (0, 1); always the same images.
+
+    Returns:
+        A LabelledImages of feature shape (1, 8, 8).
+
+    Source: Alpaydin and Kaynak (1998), UCI Optical Recognition of Handwritten Digits (CC BY 4.0), test part, as shipped by scikit-learn.
+    """
+    held_out = _checks.in_range("held_out", held_out, 0, 1, include_low=False, include_high=False)
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images, kept = data.images[:, None] / 8 - 1, _held_out(data.target, held_out, 0)
+    return LabelledImages(images, data.target, foreground, kept, "digits", tuple("0123456789"), "the digits that scikit-learn ships")
+
+
+def _held_out(labels, share, seed):
+    """Booleans: that share of the images of each class, by chance."""
+    rng, kept = _checks.generator(seed, "fresh_pool"), np.zeros(len(labels), dtype=bool)
+    for label in range(labels.max() + 1):
+        of_label = np.flatnonzero(labels == label)
+        kept[rng.permutation(of_label)[: round(share * len(of_label))]] = True
+    return kept
+
+
+def _read_image(file, size, gray):
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            image = image.convert("L" if gray else "RGB")
+            image = image if size is None else image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DamagedFile(f"{file} is no whole image: {error}") from error
+    return scaled(pixels[None] if gray else pixels.transpose(2, 0, 1))
