@@ -19,6 +19,7 @@ __all__ = [
     "activations",
     "architectures",
     "batched",
+    "checkpoints",
     "constructed",
     "diagnose",
     "diagnosis",

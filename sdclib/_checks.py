@@ -10,7 +10,7 @@ __all__ = ["NotFiniteError", "at_least", "choice", "floating", "generator", "in_
 
 # One stream of random numbers a purpose, so that, say, a longer training does not change the data.
 _STREAMS = {"pool": 0, "compose": 1, "recompose": 2, "fresh_pool": 3, "fresh_compose": 4, "init": 5, "order": 6, "sample": 7, "bootstrap": 8}
-_STREAMS |= {"intervene": 9, "construct": 10, "sample_segments": 11}
+_STREAMS |= {"intervene": 9, "construct": 10, "sample_segments": 11, "dropout": 12}
 
 
 class NotFiniteError(ValueError):

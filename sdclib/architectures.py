@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = ["averaging_layers", "hidden_widths", "initialised_plainly", "is_convolutional", "names", "networks"]
+__all__ = ["averaging_layers", "check_layer", "hidden_widths", "initialised_plainly", "is_convolutional", "names", "networks"]
 
 _MLP = {"linear": ((), ()), "column": ((), (20, 20)), "A1": ((50, 50), (50,)), "A2_1": ((50,), (50,)), "A2_2": ((6, 12), (6, 12))}
 _WITH_BIASES = ("linear", "column")  # a linear model without biases could not even choose a threshold
@@ -55,6 +55,14 @@ def averaging_layers(architecture):
     return tuple(range(len(hidden_widths(architecture)[0]) + 1))
 
 
+def check_layer(architecture, average_at):
+    """ValueError unless a named architecture can average at this layer."""
+    layers = averaging_layers(architecture)
+    if average_at not in layers:
+        wanted = f"at most {layers[-1]}" if layers == tuple(range(len(layers))) else f"one of {', '.join(map(str, layers))}"
+        raise ValueError(f"average_at must be {wanted} for architecture {architecture!r}; got {average_at}")
+
+
 def networks(architecture, feature_shape, n_classes, average_at, biases):
     """The layers of a named architecture.
 
@@ -72,10 +80,7 @@ def networks(architecture, feature_shape, n_classes, average_at, biases):
     Raises:
         ValueError: an unknown name, a layer that it cannot average at, images of another shape than it takes.
     """
-    layers = averaging_layers(architecture)
-    if average_at not in layers:
-        wanted = f"at most {layers[-1]}" if layers == tuple(range(len(layers))) else f"one of {', '.join(map(str, layers))}"
-        raise ValueError(f"average_at must be {wanted} for architecture {architecture!r}; got {average_at}")
+    check_layer(architecture, average_at)
     if architecture in _CONVOLUTIONAL:
         plan = (_paper if architecture == "cnn" else _small)(feature_shape)
         focus, classifier = plan.network(0, 1, biases), plan.network(average_at, n_classes, True)
@@ -116,9 +121,10 @@ class _Convolution:
     norm: bool = False
     pool: nn.Module | None = None
     drop: float = 0.0
+    stride: int = 1
 
     def layers(self, channels_in, bias):
-        yield nn.utils.skip_init(nn.Conv2d, channels_in, self.channels, 3, padding=self.padding, bias=bias)
+        yield nn.utils.skip_init(nn.Conv2d, channels_in, self.channels, 3, padding=self.padding, stride=self.stride, bias=bias)
         if self.norm:
             yield nn.BatchNorm2d(self.channels)
         yield nn.ReLU()
@@ -172,15 +178,17 @@ def _paper(feature_shape):
 
 
 def _small(feature_shape):
-    """Two convolutions and a linear layer: trained in a minute on one core."""
+    """Two convolutions, of which the first has stride 2 where images are of 16x16 or more, and two linear layers: trained in a minute on one core."""
     if len(feature_shape) != 3 or min(feature_shape[1:]) < 4:
         raise ValueError(f"architecture 'cnn-small' takes images of shape (channels, height, width) of 4x4 or more; got {tuple(feature_shape)}")
     (channels, height, width), (one, two) = feature_shape, _SMALL
+    stride = 2 if min(height, width) >= 16 else 1
+    height, width = -(-height // stride), -(-width // stride)
     flat = two * (height // 4) * (width // 4)
-    first, second = _Convolution(one, pool=nn.MaxPool2d(2)), _Convolution(two, pool=nn.MaxPool2d(2))
+    first, second = _Convolution(one, pool=nn.MaxPool2d(2), stride=stride), _Convolution(two, pool=nn.MaxPool2d(2))
     return _Plan(
         {0: channels, 1: one, 2: two},
-        {0: (first, second), 1: (_Convolution(two, pool=nn.MaxPool2d(4)),), 2: (_Convolution(2 * two, pool=nn.MaxPool2d(2)),)},
-        {0: flat, 1: flat, 2: 2 * flat},
+        {0: (first, second), 1: (_Convolution(two, pool=nn.MaxPool2d(4)),), 2: (_Convolution(two, pool=nn.MaxPool2d(2)),)},
+        dict.fromkeys((0, 1, 2), flat),
         dict.fromkeys((0, 1, 2), (32,)),
     )

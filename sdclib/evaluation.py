@@ -19,16 +19,17 @@ MEASURES = ("accuracy", "ftpt", "ffpt", "ftpf", "ffpf", "foreground_mass", "n_ac
 BY_INFERENCE = tuple(f"{inference}_{name}" for inference in INFERENCES[1:] for name in ("accuracy", "ftpt"))
 
 
-def predict(model, mosaics, batch_size=10_000, segment_logits=False):
+def predict(model, mosaics, batch_size=None, segment_logits=False):
     """The model's output on all mosaics, without gradients and in evaluation mode.
 
-    Base points that stand in many mosaics are scored once by an :class:`sdclib.AttentionModel`; a model with a ``forward`` of its own
-    gets the mosaics as they are.
+    Base points that stand in many mosaics are scored once by an :class:`sdclib.AttentionModel` (those whose features are large once more
+    for the average); a model with a ``forward`` of its own gets the mosaics as they are.
 
     Args:
         model: an AttentionModel or anything with the same call.
         mosaics: Mosaics.
-        batch_size: mosaics (and base points, where these are scored once) at a time.
+        batch_size: mosaics (and base points, where these are scored once) at a time; None = 10,000, or fewer where segments are large, so that a
+            batch of them takes at most 32 MB.
         segment_logits: whether the classifier is also asked about each segment alone.
 
     Returns:
@@ -42,11 +43,13 @@ def predict(model, mosaics, batch_size=10_000, segment_logits=False):
         raise TypeError(f"model must be callable, as AttentionModel is; got {model!r}")
     if mosaics.n < 1:
         raise ValueError("predict needs at least one mosaic; got none")
-    batch_size = _checks.at_least("batch_size", batch_size, 1)
+    batch_size = _batch_size(mosaics) if batch_size is None else _checks.at_least("batch_size", batch_size, 1)
     with modes_kept(model), torch.no_grad():
         for module in _modules(model):
             module.training = False
         shared = _scores_points(model) and len(mosaics.pool) < mosaics.n * mosaics.m
+        if _scores_points(model) and mosaics.mask is None and _large(mosaics):
+            return _checked(_in_parts(model, mosaics, batch_size, segment_logits), mosaics)
         if shared:
             encoded = [torch.cat(parts) for parts in zip(*map(model.encode, mosaics.pool.points.split(batch_size)), strict=True)]
             alone = torch.cat([model.classifier(values) for values in encoded[1].split(batch_size)]) if segment_logits else None
@@ -64,6 +67,51 @@ def predict(model, mosaics, batch_size=10_000, segment_logits=False):
         return None if getattr(parts[0], name, None) is None else torch.cat([getattr(part, name) for part in parts])
 
     return ModelOutput(joined("logits"), joined("attention"), joined("scores"), joined("segment_logits") if segment_logits else None)
+
+
+_MOST = 2**25  # bytes of segments at a time
+
+
+def _bytes(points):
+    """Bytes of one segment."""
+    return points[0].numel() * points.element_size()
+
+
+def _batch_size(mosaics):
+    return max(1, min(10_000, _MOST // (mosaics.m * _bytes(mosaics.pool.points))))
+
+
+def _large(mosaics):
+    """Whether the segments are so large that not all of them can be held beside each other."""
+    return min(mosaics.n, 10_000) * mosaics.m * _bytes(mosaics.pool.points) > _MOST
+
+
+def _in_parts(model, mosaics, batch_size, segment_logits):
+    """The output on mosaics of large segments: scores of each base point, then the averages, to which one part of the base points after the other
+    adds its share. At no time are there more features than those of one part.
+    """
+    points, m = mosaics.pool.points, mosaics.m
+    used, place = torch.unique(mosaics.index, return_inverse=True)
+    parts = used.split(batch_size)
+    at_input = model.average_at == 0 and isinstance(model.features, str)
+    scores = torch.cat([model.encode(points[part])[0] for part in parts])[place]
+    attention = model.weigh(scores)
+    by_place = place.flatten().argsort(stable=True)
+    average, alone, start = None, [], 0
+    for part in parts:
+        values = points[part] if at_input else model.encode(points[part])[1]
+        stop = start + len(part)
+        low, high = torch.searchsorted(place.flatten()[by_place], torch.tensor([start, stop], device=place.device)).tolist()
+        if average is None:
+            average = values.new_zeros(mosaics.n, *values.shape[1:])
+        for pairs in by_place[low:high].split(batch_size):
+            weight = attention.flatten()[pairs].view(-1, *[1] * (values.ndim - 1)).to(values.dtype)
+            average.index_add_(0, pairs // m, weight * values[place.flatten()[pairs] - start])
+        if segment_logits:
+            alone.append(model.classifier(values))
+        start = stop
+    logits = torch.cat([model.classifier(part) for part in average.split(batch_size)])
+    return ModelOutput(logits, attention, scores, torch.cat(alone)[place] if segment_logits else None)
 
 
 def evaluate(model, mosaics, *, objective="soft", entropy_weight=0.0, inferences=None):

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from sdclib import _checks, activations
-from sdclib.architectures import hidden_widths, initialised_plainly, networks
-from sdclib.architectures import names as architectures
+from sdclib.architectures import hidden_widths, initialised_plainly, is_convolutional, names, networks
 
 __all__ = ["AttentionModel", "ModelOutput", "architectures", "build", "hidden_widths", "load", "save"]
 
@@ -89,9 +88,13 @@ class AttentionModel(nn.Module):
             raise ValueError(f"the focus network must give one score a segment, ({len(points)}, 1); got shape {tuple(scores.shape)}")
         return scores.reshape(len(points)), values
 
+    def weigh(self, scores, mask=None):
+        """Attention weights (n, m) of scores (n, m); under torch.autocast in full precision all the same."""
+        return _weigh(self.activation, scores.float() if torch.is_autocast_enabled(scores.device.type) else scores, mask)
+
     def combine(self, scores, values, mask=None):
         """The output for scores (n, m) and values (n, m, *averaged feature): weights, average, classification."""
-        attention = _weigh(self.activation, scores, mask)
+        attention = self.weigh(scores, mask)
         if mask is not None:  # 0 * NaN is NaN: what is hidden must not reach the sum
             values = values.masked_fill(~mask.reshape(mask.shape + (1,) * (values.ndim - 2)), 0)
         average = torch.einsum("nm,nm...->n...", attention, values)
@@ -137,6 +140,11 @@ SHARED = ("tanh", "linear")  # what is averaged of a layer that the focus shares
 FEATURES = (*SHARED, "separate")
 
 
+def architectures():
+    """The names that :func:`build` knows; ``mlp-F-C`` stands for any widths F and C."""
+    return names()
+
+
 def build(
     architecture,
     feature_shape,
@@ -157,8 +165,8 @@ def build(
             classifier 50), "A2_1" (50; 50), "A2_2" (6, 12; 6, 12), or "mlp-F-C" (one hidden layer of F for the focus, of C for the
             classifier); features of more than one axis are flattened. For images "cnn", the record's networks for 3x32x32 (layers 0, 3
             and 6; batch normalisation keeps running statistics over all segments, so attention is a function of the mosaic alone, which
-            the record's is not), and "cnn-small", two convolutions of 8 and 16 channels (layers 0, 1 and 2). All hidden layers are
-            followed by ReLU.
+            the record's is not), and "cnn-small", two convolutions of 8 and 16 channels, the first of stride 2 for images of 16x16 or
+            more (layers 0, 1 and 2); both keep their weights channels last. All hidden layers are followed by ReLU.
         feature_shape: shape of a segment, say ``data.feature_shape``.
         n_classes: K, 2 or more.
         average_at, activation: as for :class:`AttentionModel`.
@@ -194,7 +202,7 @@ def build(
             parameter *= _checks.in_range("score_scale", score_scale, 0, float("inf"), include_high=False)
     model.config = {"architecture": architecture, "feature_shape": list(feature_shape), "n_classes": n_classes, "average_at": average_at, "init": init}
     model.config |= {"activation": activation, "features": features}
-    return model
+    return model.to(memory_format=torch.channels_last) if is_convolutional(architecture) else model
 
 
 def check_features(features, average_at):

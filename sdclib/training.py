@@ -4,13 +4,14 @@ import copy
 import os
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import pandas as pd
 import torch
 
 from sdclib import _checks, objectives
+from sdclib.checkpoints import Checkpoint
 from sdclib.evaluation import measure, modes_kept, predict
 from sdclib.inference import output_of
 from sdclib.mosaics import Mosaics
@@ -19,6 +20,8 @@ __all__ = ["OPTIMIZERS", "Snapshots", "TrainingDiverged", "fit"]
 
 OPTIMIZERS = ("adam", "sgd")
 PARTS = ("focus", "classifier")
+PRECISIONS = ("full", "bf16-mixed")
+_DROPOUT = torch.nn.modules.dropout._DropoutNd
 
 
 class TrainingDiverged(RuntimeError):
@@ -58,6 +61,8 @@ def fit(
     *,
     objective_options=None,
     order="both",
+    precision="full",
+    checkpoint=None,
     record_every=1,
     callback=None,
     progress=None,
@@ -81,6 +86,10 @@ def fit(
         order: which part is trained when: "both" at once; "focus" or "classifier", the other stays as it is; "focus-5" or "classifier-5" in
             turn, five epochs each, beginning with the part that is named. What a part's optimiser remembers waits while the other is trained.
             A feature network of its own goes with the classifier.
+        precision: "full", or "bf16-mixed": the networks compute in bfloat16 where that is safe (torch.autocast), on a graphics card several
+            times as fast; weights, attention and loss stay as they are, and measures are taken in full precision.
+        checkpoint: a file that the state of training is written to every half minute and at its end. If it is there already, training goes
+            on from it and ends as if it had never stopped: give the same model (before training), data and settings.
         record_every: epochs between the rows of the history; the first (epoch 0, before training) and the last epoch always have one.
         callback: called as callback(epoch, model, last) after every epoch and, with epoch 0, before the first.
         progress: a progress bar; None = where there is a terminal or a notebook (TQDM_DISABLE=1 turns it off).
@@ -91,7 +100,7 @@ def fit(
         inferences. ``.attrs["stopped"]`` says why training ended.
 
     Raises:
-        ValueError, TypeError: arguments out of range.
+        ValueError, TypeError: arguments out of range, a checkpoint of another training or one that is cut off.
         TrainingDiverged: the loss became NaN or infinite.
 
     >>> from sdclib import distributions, make_mosaics, models
@@ -105,28 +114,39 @@ def fit(
     _checks.instance("data", data, Mosaics, " (Mosaics.from_segments makes them of one's own segments)")
     objective = objectives.get(objective, **(objective_options or {}))
     objective.warn_if_unsettled(epochs)
+    _checks.choice("precision", precision, PRECISIONS)
     idle = _idle_parameters(model, check_order(order))
     stepper = make_optimizer(model.parameters(), optimizer, lr, momentum)
     rng, sampling = _checks.generator(seed, "order"), _sampling(objective, seed, data.index.device)
-    rows, stopped = [], f"after {epochs} epochs"
+    device, settings = data.index.device, (str(objective), entropy_weight, optimizer, lr, momentum, batch_size, stop_below, seed, order, record_every)
+    keeper = checkpoint and Checkpoint(checkpoint, model, data, {"settings": settings, "epochs": epochs, "precision": precision})
+    reached, rows, stopped = keeper.restore(model, stepper, sampling) if keeper else (-1, [], "")
     with progress_bar(epochs, progress) as bar, modes_kept(model):
-        for epoch in range(epochs + 1):
+        for epoch in range(epochs + 1) if not stopped else ():
+            shuffled = rng.permutation(data.n) if epoch > 0 else None
+            if epoch <= reached:
+                continue
             if epoch > 0:
-                order = torch.from_numpy(rng.permutation(data.n)).to(data.index.device)
+                batches = torch.from_numpy(shuffled).to(device).split(batch_size)
                 loss_of = partial(objective, entropy_weight=entropy_weight, epoch=epoch, generator=sampling)
-                _one_epoch(model, data, order.split(batch_size), loss_of, objective.segment_logits, stepper, idle(epoch), where=f"epoch {epoch}")
-                bar.update()
-            last, due = epoch == epochs, epoch % record_every == 0
+                with dropout_seeded(model, seed, epoch, device), _autocast(precision, device):
+                    _one_epoch(model, data, batches, loss_of, objective.segment_logits, stepper, idle(epoch), where=f"epoch {epoch}")
+                bar.update(epoch - bar.n)
+            last, due, why = epoch == epochs, epoch % record_every == 0, f"after {epochs} epochs"
             if stop_below is not None or due or last:
                 with divergence(f"after epoch {epoch}", started=epoch > 0):
                     output = predict(model, data, segment_logits=objective.segment_logits)
                     loss = finite(objective.reported(output, data.label, entropy_weight=entropy_weight, epoch=epoch))
                     if stop_below is not None and epoch > 0 and loss <= stop_below and objective.may_stop(epoch):
-                        last, stopped = True, f"loss at most {stop_below:g} after epoch {epoch}"
+                        last, why = True, f"loss at most {stop_below:g} after epoch {epoch}"
                     if due or last:
                         rows.append({"epoch": epoch, "loss": loss} | (measure(output, data) if data.foreground is not None else {}))
             if callback is not None:
                 callback(epoch, model, last)
+            if last:
+                stopped = why
+            if keeper:
+                keeper.keep(epoch, model, stepper, rows, sampling, stopped)
             if last:
                 break
     history = pd.DataFrame(rows)
@@ -139,6 +159,22 @@ def _sampling(objective, seed, device):
     if "generator" not in objective.takes:
         return None
     return torch.Generator(device).manual_seed(int(_checks.generator(seed, "sample_segments").integers(2**63)))
+
+
+def _autocast(precision, device):
+    """Where the networks compute in bfloat16, if they are to."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
+
+
+@contextmanager
+def dropout_seeded(model, seed, epoch, device):
+    """What is dropped in an epoch depends on the seed and the epoch alone; PyTorch's own stream is afterwards where it was."""
+    if not any(isinstance(module, _DROPOUT) and module.p > 0 for module in model.modules()):
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.random.manual_seed(int(_checks.generator(seed, "dropout").integers(2**63, size=epoch)[-1]))
+        yield
 
 
 def _one_epoch(model, data, batches, loss_of, segment_logits, stepper, idle, where):

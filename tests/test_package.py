@@ -20,7 +20,7 @@ FLOORS = [  # design: imports run only downwards, or along a floor without a cir
     {"activations", "architectures", "distributions", "image_sets", "images"},
     {"mosaics", "models", "inference", "metrics", "intervals", "interventions"},
     {"objectives", "evaluation", "diagnosis", "_verdict", "constructed"},
-    {"training", "batched", "pretraining"},
+    {"training", "batched", "pretraining", "checkpoints"},
     {"experiments", "plots", "widgets"},
     {"__main__"},
 ]

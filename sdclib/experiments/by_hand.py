@@ -12,14 +12,15 @@ from threadpoolctl import threadpool_limits
 
 from sdclib import _checks
 from sdclib._closed_forms import TransformedEntmax15, TransformedSparsemax
+from sdclib.architectures import is_convolutional
 from sdclib.training import TrainingDiverged, parts_trained
 
 __all__ = ["ACTIVATIONS", "supports", "train"]
 
 
 def supports(run):
-    """Whether :func:`train` can do a run: soft attention with or without the entropy term and one of the ``ACTIVATIONS``."""
-    return run.objective in ("soft", "entropy") and run.activation in ACTIVATIONS
+    """Whether :func:`train` can do a run: soft attention with or without the entropy term, one of the ``ACTIVATIONS``, linear layers only."""
+    return run.objective in ("soft", "entropy") and run.activation in ACTIVATIONS and not is_convolutional(run.architecture) and run.dtype != "bf16-mixed"
 
 
 def train(model, data, run):

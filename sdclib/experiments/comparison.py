@@ -19,9 +19,13 @@ _SEEDS = ("data_seed", "seed")
 _CELL = tuple(name for name in Run.__dataclass_fields__ if name not in _SEEDS)
 # What the record did and its table of figures has no column for. A run that differs here is compared with nothing.
 _PROTOCOL = {"dataset1": {"m": 9, "n": 3000, "optimizer": "adam", "batch_size": 250, "init": "paper", "stop_below": 0.01}}
-_PROTOCOL["dataset1"] |= {name: getattr(Run, name) for name in LATER}
+_PROTOCOL["cifar10"] = _PROTOCOL["dataset1"] | {"n": 30_000, "stop_below": None}
+for _protocol in _PROTOCOL.values():
+    _protocol |= {name: getattr(Run, name) for name in LATER}
 _LIMIT = {"dataset1": {False: 2500, True: 3000}}  # its limit of epochs, without and with an entropy term
 _DTYPE_NOTE = "the record is float64, ours float32"
+_NAMED = {"cnn": "CNN"}  # our names of architectures that the record calls otherwise
+_NOTE = {"cifar10": "batch normalisation differs (sdclib.models.build)"}
 
 
 def published():
@@ -128,10 +132,10 @@ def _matching(settings, ours):
     frame = published()
     like = (
         (frame.dataset == settings["dataset"])
-        & (frame.architecture == settings["architecture"])
+        & (frame.architecture == _NAMED.get(settings["architecture"], settings["architecture"]))
         & (frame.averaging_layer == settings["average_at"])
         & (frame.method == _method(settings))
-        & (frame.learning_rate == settings["lr"])
+        & ((frame.learning_rate == settings["lr"]) | (frame.learning_rate.isna() & (settings["dataset"] == "cifar10")))
         & ((frame.entropy_weight == settings["entropy_weight"]) | ((frame.method != "entropy") & frame.entropy_weight.isna()))
         & frame.split.isin(SPLIT)
     )
@@ -141,6 +145,9 @@ def _matching(settings, ours):
     found = found.assign(value=found.value.where(found.metric != "runs_above_90", 100 * found.value / found.runs_averaged))
     grouped = found.groupby(["split", "metric", "table"], sort=False)
     theirs = grouped.agg(published=("value", "mean"), published_n=("runs_averaged", "sum"), note=("note", lambda notes: "; ".join(sorted({*notes} - {""}))))
-    if settings["dtype"] != "float64":
-        theirs["note"] = [f"{note}; {_DTYPE_NOTE}" if note else _DTYPE_NOTE for note in theirs.note]
+    notes = [_DTYPE_NOTE] * (settings["dtype"] != "float64") + [note for name, note in _NOTE.items() if name == settings["dataset"]]
+    unknown = found[found.learning_rate.isna()].table.unique()
+    for pair, row in theirs.iterrows():
+        rate = ["its learning rate is not recorded"] * (pair[-1] in unknown)
+        theirs.loc[pair, "note"] = "; ".join(filter(None, [row.note, *notes, *rate]))
     return theirs.reset_index("table").rename(columns={"table": "published_table"}).rename_axis(index=["split", "measure"])

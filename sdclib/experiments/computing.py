@@ -1,10 +1,11 @@
 """One run from beginning to end: compose, build, train, measure."""
 
 import time
+from pathlib import Path
 
 import torch
 
-from sdclib import distributions, evaluation, models, objectives
+from sdclib import architectures, distributions, evaluation, models, objectives
 from sdclib.batched import fit_many
 from sdclib.diagnosis import diagnose
 from sdclib.experiments import by_hand, provenance
@@ -14,13 +15,19 @@ from sdclib.mosaics import make_mosaics
 from sdclib.pretraining import pretrain
 from sdclib.training import TrainingDiverged, fit
 
-__all__ = ["ENGINE", "can_share", "compute", "compute_together"]
+__all__ = ["ENGINE", "can_share", "checkpoint_of", "compute", "compute_together"]
 
 ENGINE = 1  # raised by one when the same run would give another row than before (beyond rounding)
 
 
-def compute(run):
-    """Train and measure one run on one thread.
+def compute(run, device="cpu", checkpoints=None):
+    """Train and measure one run, on one thread of the processor or on another device.
+
+    Args:
+        run: a Run.
+        device: name of the device.
+        checkpoints: folder where convolutional networks, which train for long, keep the state of their training (:func:`checkpoint_of`): a run that was
+            stopped goes on from there, and its seconds are those since then. None = nowhere.
 
     Returns:
         (row, environment of this process). The row has the run's fields, ``hash``, ``engine``, the measures of :func:`sdclib.evaluate`
@@ -30,13 +37,19 @@ def compute(run):
         diverged, what was raised; then mode is "" and the measures are None.
     """
     torch.set_num_threads(1)
-    start = time.thread_time()  # of this thread alone: what else the machine does meanwhile does not count
+    clock = time.thread_time if device == "cpu" else time.perf_counter  # of this thread alone: what else the machine does meanwhile does not count
+    start = clock()
+    mosaics, model, about = _begin(run, device)
     try:
-        mosaics, model = _begin(run)
-        measured = _measure(run, mosaics, model, _train(model, mosaics["train"], run))
+        measured = _measure(run, mosaics, model, _train(model, mosaics["train"], run, checkpoint_of(run, checkpoints)))
     except TrainingDiverged as error:
         measured = dict.fromkeys(MEASURED) | {"mode": "", "error": " ".join(f"{type(error).__name__}: {error}".split())}
-    return _row(run, measured, time.thread_time() - start), provenance.environment()
+    return _row(run, measured, clock() - start), provenance.environment(device) | about
+
+
+def checkpoint_of(run, folder):
+    """The file that keeps the state of a run's training; None for runs that are so short that they begin anew."""
+    return None if folder is None or not architectures.is_convolutional(run.architecture) else Path(folder) / f"{run.hash}.checkpoint"
 
 
 def compute_together(runs, device):
@@ -47,29 +60,34 @@ def compute_together(runs, device):
     """
     start = time.perf_counter()
     begun = [_begin(run) for run in runs]
-    several, data = [model.to(device) for _, model in begun], [mosaics["train"].to(device) for mosaics, _ in begun]
+    several, data = [model.to(device) for _, model, _ in begun], [mosaics["train"].to(device) for mosaics, _, _ in begun]
     try:
         found = fit_many(several, data, _objective(runs[0]), **_settings(runs[0]), seeds=[run.seed for run in runs], progress=False)
     except TrainingDiverged:
         yield from map(compute, runs)
         return
-    measured = [_measure(run, mosaics, model.cpu(), int(epochs)) for run, (mosaics, model), epochs in zip(runs, begun, found.epochs, strict=True)]
+    measured = [_measure(run, mosaics, model.cpu(), int(epochs)) for run, (mosaics, model, _), epochs in zip(runs, begun, found.epochs, strict=True)]
     seconds = (time.perf_counter() - start) / len(runs)
     for run, one in zip(runs, measured, strict=True):
-        yield _row(run, one, seconds), provenance.environment(device)
+        yield _row(run, one, seconds), provenance.environment(device) | begun[0][2]
 
 
 def can_share(run):
-    """Whether :func:`compute_together` can train a run beside others: not by an objective that samples, nor part by part."""
-    return "generator" not in _objective(run).takes and run.order == "both" and not run.pretrained
+    """Whether :func:`compute_together` can train a run beside others: not by an objective that samples, nor part by part, nor a convolutional network,
+    which fills a device by itself.
+    """
+    alone = run.order != "both" or run.pretrained or architectures.is_convolutional(run.architecture) or run.dtype == "bf16-mixed"
+    return "generator" not in _objective(run).takes and not alone
 
 
-def _begin(run):
-    """The mosaics of a run by split, and its model before training."""
-    base, dtype = distributions.get(run.dataset), getattr(torch, run.dtype)
-    mosaics = {split: make_mosaics(base, run.n, run.m, run.data_seed, split=split, dtype=dtype) for split in SPLITS}
+def _begin(run, device="cpu"):
+    """The mosaics of a run by split, its model before training, and where pictures come from (a dict for the provenance)."""
+    base, dtype = distributions.get(run.dataset), torch.float32 if run.dtype == "bf16-mixed" else getattr(torch, run.dtype)
+    mosaics = {split: make_mosaics(base, run.n, run.m, run.data_seed, split=split, dtype=dtype).to(device) for split in SPLITS}
+    about = {"images": base.source} if hasattr(base, "source") else {}
     of_model = {name: getattr(run, name) for name in ("average_at", "activation", "seed", "init", "features", "score_scale")}
-    return mosaics, models.build(run.architecture, mosaics["train"].feature_shape, mosaics["train"].n_classes, **of_model, dtype=dtype)
+    model = models.build(run.architecture, mosaics["train"].feature_shape, mosaics["train"].n_classes, **of_model, dtype=dtype)
+    return mosaics, model.to(device), about
 
 
 def _objective(run):
@@ -81,13 +99,15 @@ def _settings(run):
     return {name: getattr(run, name) for name in ("entropy_weight", "optimizer", "lr", "momentum", "epochs", "batch_size", "stop_below")}
 
 
-def _train(model, data, run):
+def _train(model, data, run, checkpoint):
     """Train in place; return the last epoch. What :mod:`by_hand` can do it does several times as fast, and equal up to rounding."""
     if run.pretrained:
         pretrain(model, data, run.pretrained, seed=run.seed, progress=False)
     if by_hand.supports(run):
         return by_hand.train(model, data, run)
-    history = fit(model, data, _objective(run), **_settings(run), order=run.order, seed=run.seed, record_every=max(run.epochs, 1), progress=False)
+    precision = "bf16-mixed" if run.dtype == "bf16-mixed" else "full"
+    of_run = {"order": run.order, "seed": run.seed, "precision": precision, "checkpoint": checkpoint}
+    history = fit(model, data, _objective(run), **_settings(run), **of_run, record_every=max(run.epochs, 1), progress=False)
     return int(history.epoch.iloc[-1])
 
 

@@ -24,12 +24,13 @@ def execute(runs, workers=1, store=None, executor=None, progress=None, device=No
         workers: processes of one thread each; 1 = in this process. Each new process imports the script that calls this: with more than 1
             a script must do its work under ``if __name__ == "__main__":``.
         store: a :class:`sdclib.experiments.Store`. Its rows are not computed again (but for those of an older engine, which are replaced),
-            and each new row is in it as soon as it is finished: stopping at any moment loses the runs in flight, no more.
+            and each new row is in it as soon as it is finished: stopping at any moment loses the runs in flight, no more. Convolutional networks
+            go on where they were: the state of their training is kept in ``checkpoints/`` beside the table until their row is stored.
         executor: any ``concurrent.futures.Executor`` in place of ``workers``; the caller shuts it down. It gets all runs at once.
         progress: None = a bar where there is a terminal or a notebook; True or False; or a function (done, total, row) called for every
             row that was not stored before.
         device: None = each run on one thread of the processor. Or a device ("cuda"): runs that differ in their seeds alone are trained there
-            side by side, in this process; the rows are the same up to rounding.
+            side by side, in this process, convolutional networks one after the other; the rows are the same up to rounding.
 
     Returns:
         list of dicts: the run's fields, ``hash``, ``engine``, ``stopped_at`` (the last epoch trained), the measures of
@@ -52,12 +53,14 @@ def execute(runs, workers=1, store=None, executor=None, progress=None, device=No
     if store is not None and todo:
         store.check()
     stored = (lambda run: None) if store is None else (lambda run: valid_rows(store).get(run.hash))
+    long = any(computing.checkpoint_of(run, "") for run in todo)
+    checkpoints = store.folder / "checkpoints" if long and store is not None else None
     if device is None:
-        computed = _workers.compute_all(todo, workers, executor, stored)
+        computed = _workers.compute_all(todo, workers, executor, stored, checkpoints)
     else:
         if workers > 1 or executor is not None:
             raise ValueError("a device is used from this process alone: give it without workers or an executor")
-        computed = _workers.compute_on(_device(device), todo, stored)
+        computed = _workers.compute_on(_device(device), todo, stored, checkpoints)
     with _reporter(len(wanted), len(rows), progress) as report, _same_threads_after(), closing(computed):
         for row, environment in computed:
             if environment is not None:
@@ -65,9 +68,17 @@ def execute(runs, workers=1, store=None, executor=None, progress=None, device=No
                     warnings.warn(f"{Run.from_row(row)} did not train: {row['error']}", RuntimeWarning, stacklevel=2)
                 if store is not None:
                     row = store.append(row, environment)
+                    _forget(wanted[row["hash"]], checkpoints)
             rows[row["hash"]] = row
             report(len(rows), row)
     return [dict(rows[run.hash]) for run in runs]
+
+
+def _forget(run, checkpoints):
+    """What a run that is stored no longer needs."""
+    path = computing.checkpoint_of(run, checkpoints)
+    if path:
+        path.unlink(missing_ok=True)
 
 
 def _device(name):

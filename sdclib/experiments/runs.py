@@ -6,12 +6,12 @@ import math
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 
-from sdclib import _checks, activations, distributions, models, objectives
+from sdclib import _checks, activations, architectures, distributions, models, objectives
 from sdclib.training import PARTS, check_order, check_settings
 
 __all__ = ["DTYPES", "Run"]
 
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "bf16-mixed")
 LATER = ("objective_options", "features", "score_scale", "pretrained", "order")  # fields that came when rows were stored already
 
 
@@ -29,7 +29,7 @@ class Run:
         order: which part is trained when, as for :func:`sdclib.fit`.
         data_seed: seed of the mosaics.
         seed: seed of the initial weights and of the batch order.
-        dtype: "float32" or "float64".
+        dtype: "float32", "float64", or "bf16-mixed", float32 with the precision of that name of :func:`sdclib.fit`.
 
     Raises:
         ValueError, TypeError: unknown names (the message lists the choices), arguments out of range.
@@ -73,9 +73,7 @@ class Run:
         _checks.choice("dtype", self.dtype, DTYPES)
         for name, least in (("average_at", 0), ("m", 1), ("n", 1), ("data_seed", 0), ("seed", 0)):
             _checks.at_least(name, getattr(self, name), least)
-        depth = len(models.hidden_widths(self.architecture)[0])
-        if self.average_at > depth:
-            raise ValueError(f"average_at must be at most {depth} for architecture {self.architecture!r}; got {self.average_at}")
+        architectures.check_layer(self.architecture, self.average_at)
         models.check_features(self.features, self.average_at)
         _checks.in_range("score_scale", self.score_scale, 0, float("inf"), include_high=False)
         _checks.choice("pretrained", self.pretrained, ("", *PARTS))

@@ -6,10 +6,11 @@ import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, ProcessPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 
 from tqdm import tqdm
 
-from sdclib.experiments.computing import can_share, compute, compute_together
+from sdclib.experiments.computing import can_share, checkpoint_of, compute, compute_together
 
 __all__ = ["RunFailed", "compute_all", "compute_on"]
 
@@ -18,7 +19,7 @@ class RunFailed(RuntimeError):
     """A run ended with an error that is no divergence: the message names the run. Or a worker process died. ``__cause__`` is the error."""
 
 
-def compute_all(runs, workers, executor, stored):
+def compute_all(runs, workers, executor, stored, checkpoints=None):
     """Yield (row, environment) for every run as it finishes.
 
     Args:
@@ -26,29 +27,34 @@ def compute_all(runs, workers, executor, stored):
         workers, executor: as for :func:`sdclib.experiments.execute`.
         stored: function (run) -> its row or None, asked right before a run would start: another program may have stored it meanwhile.
             Such a row is yielded with environment None.
+        checkpoints: as for :func:`sdclib.experiments.computing.compute`.
 
     Raises:
         RunFailed: after the runs that were in flight beside the failed one have been yielded.
     """
+    one = compute if checkpoints is None else partial(compute, checkpoints=checkpoints)
     if executor is not None:
-        yield from _compute_in(executor, runs, max(len(runs), 1), stored)  # its workers may be anywhere, and many
+        yield from _compute_in(executor, one, runs, max(len(runs), 1), stored)  # its workers may be anywhere, and many
     elif min(workers, len(runs)) <= 1:
         for run in runs:
             row = stored(run)
-            yield (row, None) if row else _result(run, compute, run)
+            yield (row, None) if row else _result(run, one, run)
     else:
         context = multiprocessing.get_context("spawn")  # a forked process would inherit PyTorch's threads in whatever state they are
         pool = ProcessPoolExecutor(min(workers, len(runs)), mp_context=context, initializer=_start_worker)
         try:
-            yield from _compute_in(pool, runs, workers, stored)
+            yield from _compute_in(pool, one, runs, workers, stored)
         except BaseException:  # Ctrl-C, say: do not wait minutes for rows that nobody will take
             _terminate(pool)
             raise
         pool.shutdown()
 
 
-def compute_on(device, runs, stored, most=25):
-    """As :func:`compute_all`, on a device: runs that differ in their seeds alone together, at most so many at once."""
+def compute_on(device, runs, stored, checkpoints=None, most=25):
+    """As :func:`compute_all`, on a device: convolutional networks one after the other, other runs that differ in their seeds alone together, at most
+    so many at once.
+    """
+    one = partial(compute, device=str(device), checkpoints=checkpoints)
     groups = {}
     for run in runs:
         key = replace(run, seed=0, data_seed=0) if can_share(run) else run
@@ -63,7 +69,7 @@ def compute_on(device, runs, stored, most=25):
                 else:
                     waiting.append(run)
             if waiting:
-                results = compute_together(waiting, device) if can_share(waiting[0]) else map(compute, waiting)
+                results = compute_together(waiting, device) if can_share(waiting[0]) else map(one if checkpoint_of(waiting[0], "") else compute, waiting)
                 yield from _results(waiting, results)
 
 
@@ -75,7 +81,7 @@ def _results(runs, results):
         raise RunFailed(f"{len(runs)} runs like {runs[0]} (hash {runs[0].hash}) failed: {type(error).__name__}: {error}") from error
 
 
-def _compute_in(executor, runs, width, stored):
+def _compute_in(executor, one, runs, width, stored):
     """Keep at most ``width`` runs in flight."""
     waiting, flying, failure = list(reversed(runs)), {}, None
     try:
@@ -87,7 +93,7 @@ def _compute_in(executor, runs, width, stored):
                 if row:
                     yield row, None
                 else:
-                    flying[executor.submit(compute, run)] = run
+                    flying[executor.submit(one, run)] = run
             for future in wait(flying, return_when=FIRST_COMPLETED).done if flying else ():
                 run = flying.pop(future)
                 try:
