@@ -118,7 +118,7 @@ def fit(
     idle = _idle_parameters(model, check_order(order))
     stepper = make_optimizer(model.parameters(), optimizer, lr, momentum)
     rng, sampling = _checks.generator(seed, "order"), _sampling(objective, seed, data.index.device)
-    device, settings = data.index.device, (str(objective), entropy_weight, optimizer, lr, momentum, batch_size, stop_below, seed, order, record_every)
+    device, settings = data.index.device, (_named(objective.loss), entropy_weight, optimizer, lr, momentum, batch_size, stop_below, seed, order, record_every)
     keeper = checkpoint and Checkpoint(checkpoint, model, data, {"settings": settings, "epochs": epochs, "precision": precision})
     reached, rows, stopped = keeper.restore(model, stepper, sampling) if keeper else (-1, [], "")
     with progress_bar(epochs, progress) as bar, modes_kept(model):
@@ -129,8 +129,8 @@ def fit(
             if epoch > 0:
                 batches = torch.from_numpy(shuffled).to(device).split(batch_size)
                 loss_of = partial(objective, entropy_weight=entropy_weight, epoch=epoch, generator=sampling)
-                with dropout_seeded(model, seed, epoch, device), _autocast(precision, device):
-                    _one_epoch(model, data, batches, loss_of, objective.segment_logits, stepper, idle(epoch), where=f"epoch {epoch}")
+                with dropout_seeded(model, seed, epoch, device):
+                    _one_epoch(model, data, batches, loss_of, objective.segment_logits, stepper, idle(epoch), precision, where=f"epoch {epoch}")
                 bar.update(epoch - bar.n)
             last, due, why = epoch == epochs, epoch % record_every == 0, f"after {epochs} epochs"
             if stop_below is not None or due or last:
@@ -161,6 +161,13 @@ def _sampling(objective, seed, device):
     return torch.Generator(device).manual_seed(int(_checks.generator(seed, "sample_segments").integers(2**63)))
 
 
+def _named(function):
+    """What a function is called in every process alike, and what it was told."""
+    if isinstance(function, partial):
+        return _named(function.func), function.args, sorted((name, _named(value) if callable(value) else value) for name, value in function.keywords.items())
+    return getattr(function, "__qualname__", type(function).__qualname__)
+
+
 def _autocast(precision, device):
     """Where the networks compute in bfloat16, if they are to."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
@@ -177,12 +184,13 @@ def dropout_seeded(model, seed, epoch, device):
         yield
 
 
-def _one_epoch(model, data, batches, loss_of, segment_logits, stepper, idle, where):
+def _one_epoch(model, data, batches, loss_of, segment_logits, stepper, idle, precision, where):
     model.train()
     for step, batch in enumerate(batches, start=1):
         part = data[batch]
         with divergence(f"at {where}, step {step}"):
-            loss = loss_of(output_of(model, part.segments, part.mask, segment_logits), part.label)
+            with _autocast(precision, part.index.device):  # around one step: it keeps the weights in bfloat16 until its end
+                loss = loss_of(output_of(model, part.segments, part.mask, segment_logits), part.label)
             finite(loss)
         stepper.zero_grad()
         loss.backward()

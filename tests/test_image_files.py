@@ -169,7 +169,7 @@ def test_a_changed_file_is_read_again(tmp_path):
 
 def test_a_folder_of_images(tmp_path):
     pixels = {}
-    for number, (name, n) in enumerate({"cat": 4, "dog": 8, "tree": 4}.items()):
+    for name, n in {"cat": 4, "dog": 8, "tree": 4}.items():
         (tmp_path / name).mkdir()
         for i in range(n):
             pixels[name, i] = RNG.integers(0, 256, (6, 5, 3), dtype=np.uint8)
@@ -199,7 +199,10 @@ def hostile(protocol):
 
 
 WRONG_CIFAR = {
-    "a batch of another shape": (lambda: {"data_batch_3": pickled(batch() | {b"data": np.zeros((20, 3071), np.uint8)})}, r"data_batch_3 .*\(n, 3072\); it holds uint8 \(20, 3071\)"),
+    "a batch of another shape": (
+        lambda: {"data_batch_3": pickled(batch() | {b"data": np.zeros((20, 3071), np.uint8)})},
+        r"data_batch_3 .*\(n, 3072\); it holds uint8 \(20, 3071\)",
+    ),
     "a batch of numbers that are no bytes": (lambda: {"test_batch": pickled(batch() | {b"data": np.zeros((20, 3072))})}, "unsigned bytes.*it holds float64"),
     "labels too few": (lambda: {"data_batch_1": pickled(batch() | {b"labels": [1, 2]})}, r"20 labels in 0 ... 9; it holds int64 \(2,\)"),
     "a label out of range": (lambda: {"data_batch_1": pickled(batch() | {b"labels": [10] * 20})}, "20 labels in 0 ... 9"),
@@ -207,7 +210,10 @@ WRONG_CIFAR = {
     "an empty batch": (lambda: {"data_batch_2": b""}, "cut off or no batch of CIFAR-10: EOFError"),
     "a batch without labels": (lambda: {"data_batch_2": pickled({b"data": np.zeros((2, 3072), np.uint8)})}, "KeyError"),
     "no dict": (lambda: {"data_batch_2": pickled([1, 2])}, "cut off or no batch of CIFAR-10: TypeError"),
-    **{f"a hostile pickle, protocol {p}": (lambda p=p: {"test_batch": hostile(p)}, r"it asks for (posix|nt)\.system, which no file of images needs") for p in range(6)},
+    **{
+        f"a hostile pickle, protocol {p}": (lambda p=p: {"test_batch": hostile(p)}, r"it asks for (posix|nt)\.system, which no file of images needs")
+        for p in range(6)
+    },
     "a pickle that asks for eval": (lambda: {"test_batch": b"cbuiltins\neval\n(S'1'\ntR."}, "it asks for builtins.eval"),
     "a pickle that asks for a name of NumPy's": (lambda: {"test_batch": b"cnumpy\nload\n(S'x'\ntR."}, "it asks for numpy.load"),
 }

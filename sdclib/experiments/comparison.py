@@ -147,7 +147,6 @@ def _matching(settings, ours):
     theirs = grouped.agg(published=("value", "mean"), published_n=("runs_averaged", "sum"), note=("note", lambda notes: "; ".join(sorted({*notes} - {""}))))
     notes = [_DTYPE_NOTE] * (settings["dtype"] != "float64") + [note for name, note in _NOTE.items() if name == settings["dataset"]]
     unknown = found[found.learning_rate.isna()].table.unique()
-    for pair, row in theirs.iterrows():
-        rate = ["its learning rate is not recorded"] * (pair[-1] in unknown)
-        theirs.loc[pair, "note"] = "; ".join(filter(None, [row.note, *notes, *rate]))
+    rate = dict.fromkeys(unknown, "its learning rate is not recorded")
+    theirs["note"] = ["; ".join(filter(None, [note, *notes, rate.get(table)])) for (_, _, table), note in theirs.note.items()]
     return theirs.reset_index("table").rename(columns={"table": "published_table"}).rename_axis(index=["split", "measure"])
