@@ -23,7 +23,6 @@ __all__ = [
     "constructed",
     "diagnose",
     "diagnosis",
-    "distribution",
     "distributions",
     "evaluate",
     "evaluation",

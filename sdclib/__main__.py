@@ -38,7 +38,8 @@ def _tables(options):
 
     for name, table in TABLES.items():
         if options.names:
-            print(name)
+            if table.device == "cpu":
+                print(name)
             continue
         runs = table.runs()
         stored = valid_rows(Store(name, options.results))
@@ -125,7 +126,7 @@ def _parser():
         sub.set_defaults(command=function)
         return sub
 
-    command("tables", _tables, "list the tables").add_argument("--names", action="store_true", help="only their names")
+    command("tables", _tables, "list the tables").add_argument("--names", action="store_true", help="only the names of those that a processor computes")
     run = command("run", _run, "compute what a table lacks; may be stopped at any time and started again")
     run.add_argument("name", metavar="NAME")
     run.add_argument("--workers", type=int, default=1, metavar="N", help="processes of one thread each (default 1)")

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from sdclib import _checks
-from sdclib.distribution import Distribution
+from sdclib._distribution import Distribution
 from sdclib.image_sets import cifar10, fashion_mnist
 from sdclib.images import LabelledImages, digits
 

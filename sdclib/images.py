@@ -7,7 +7,7 @@ import numpy as np
 
 from sdclib import _checks
 from sdclib._image_files import DamagedFile, scaled
-from sdclib.distribution import Distribution
+from sdclib._distribution import Distribution
 
 __all__ = ["LabelledImages", "digits"]
 

@@ -16,7 +16,7 @@ import sdclib
 
 ROOT = Path(sdclib.__file__).parent
 FLOORS = [  # design: imports run only downwards, or along a floor without a circle
-    {"_checks", "_closed_forms", "_entmax", "_files", "_image_files", "distribution", "reporting"},
+    {"_checks", "_closed_forms", "_entmax", "_files", "_image_files", "_distribution", "reporting"},
     {"activations", "architectures", "distributions", "image_sets", "images"},
     {"mosaics", "models", "inference", "metrics", "intervals", "interventions"},
     {"objectives", "evaluation", "diagnosis", "_verdict", "constructed"},

@@ -11,12 +11,16 @@ __all__ = ["TABLES", "Table", "get_table"]
 
 @dataclass(frozen=True)
 class Table:
-    """A table of results to be: ``cells`` (settings that are compared), each run on the same ``seeds``, pairs (data_seed, seed)."""
+    """A table of results to be: ``cells`` (settings that are compared), each run on the same ``seeds``, pairs (data_seed, seed).
+
+    ``device``: where its runs are meant to be computed; ``make results`` computes those of the processor, "cpu".
+    """
 
     name: str
     description: str
     cells: tuple
     seeds: tuple
+    device: str = "cpu"
 
     def runs(self, n_seeds=None):
         """The runs, seed by seed, so that a table that is not complete has the same seeds for all cells; ``n_seeds``: only the first so many."""
@@ -56,6 +60,11 @@ def _dataset2(architecture, layer, **settings):
 _DEEPEST = {"A2_1": 1, "A2_2": 2}  # averaging layers of dataset2's architectures
 _WIDTHS = (10, 50, 100, 200)
 _ENDS = tuple((architecture, layer) for architecture, deepest in _DEEPEST.items() for layer in (0, deepest))
+
+
+_SMALL_CNN = {"architecture": "cnn-small", "lr": 0.003}
+_ATTENTION = (*({"activation": name} for name in ("softmax", "sparsemax", "entmax15", "spherical_softmax")), {"entropy_weight": 0.005})
+_CIFAR = {"dataset": "cifar10", "architecture": "cnn", "lr": 0.0005, "epochs": 50, "n": 30_000, "dtype": "bf16-mixed"}  # the record's, but for the dtype
 
 
 _TABLES = (
@@ -154,6 +163,49 @@ _TABLES = (
             *(_dataset1(0, lr=lr) for lr in (0.0003, 0.003, 0.01)),
         ),
         _PAIRS,
+    ),
+    Table(
+        "digits",
+        "mosaics of the digits of 8x8, small convolutional networks: sparse activations and the entropy term, averaging at layers 0 and 2",
+        tuple({"dataset": "digits", **_SMALL_CNN, "epochs": 30, "average_at": layer, **method} for layer in (0, 2) for method in _ATTENTION),
+        _PAIRS,
+    ),
+    Table(
+        "fashion-mnist",
+        "mosaics of Fashion-MNIST, small convolutional networks: sparse activations and the entropy term, averaging at layers 0 and 2",
+        tuple({"dataset": "fashion_mnist", **_SMALL_CNN, "epochs": 30, "average_at": layer, **method} for layer in (0, 2) for method in _ATTENTION),
+        _PAIRS,
+    ),
+    Table(
+        "cifar10-small",
+        "mosaics of CIFAR-10 at a reduced scale: small networks, 10,000 mosaics, 20 epochs, averaging at layers 0 and 2",
+        tuple(
+            {"dataset": "cifar10", **_SMALL_CNN, "n": 10_000, "epochs": 20, "average_at": layer, "activation": name}
+            for layer in (0, 2)
+            for name in ("softmax", "sparsemax", "spherical_softmax")
+        ),
+        _PAIRS[:3],
+    ),
+    Table(
+        "cifar10-layers",
+        "mosaics of CIFAR-10 at the paper's scale: softmax, sparsemax and spherical softmax, averaging at layers 0 and 6",
+        tuple({**_CIFAR, "average_at": layer, "activation": name} for layer in (0, 6) for name in ("softmax", "sparsemax", "spherical_softmax")),
+        _PAIRS[:5],
+        "cuda",
+    ),
+    Table(
+        "cifar10-entropy",
+        "mosaics of CIFAR-10 at the paper's scale: the weight of the entropy of attention, averaging at layers 0 and 6",
+        tuple({**_CIFAR, "average_at": layer, "entropy_weight": k} for layer in (0, 6) for k in (0.001, 0.003, 0.005)),
+        _PAIRS[:5],
+        "cuda",
+    ),
+    Table(
+        "cifar10-layer-3",
+        "mosaics of CIFAR-10 at the paper's scale: averaging at layer 3, whose classifier is ours",
+        ({**_CIFAR, "average_at": 3},),
+        _PAIRS[:5],
+        "cuda",
     ),
     Table(
         "segments",
