@@ -52,6 +52,12 @@ def test_launched_environment_has_all_that_chapters_import():
     assert {CONDA_NAMES.get(name, name) for name in needed} <= set(launched())
 
 
+def test_what_is_added_after_launch_is_pinned_likewise():
+    text = (ROOT / "binder" / "postBuild").read_text(encoding="utf-8")
+    added = {normal(name): version for name, version in re.findall(r" ([\w-]+)==([\w.]+)", text)}
+    assert added == {"captum": pins()["captum"]}
+
+
 def test_launched_torch_is_for_the_processor_alone():
     text = (ROOT / "binder" / "environment.yml").read_text(encoding="utf-8")
     assert re.search(r"^  - pytorch=[\d.]+=cpu\*$", text, re.MULTILINE)
