@@ -10,6 +10,7 @@ WORKERS ?= 1
 ROWS ?= 1
 SEED ?= 0
 JOBS ?= 2
+CHAPTER_JOBS ?= $(JOBS)
 
 export PYTHONPATH := book
 
@@ -48,9 +49,15 @@ serve: book
 	@$(PY) -m http.server $(PORT) --bind localhost --directory _build/html
 
 # The browser tests read the pages, so these are built first. A chapter stays in one process (loadscope), on one core.
+# Both parts run, whatever the first says. The chapters' budgets are processor seconds, which two processes on one core lengthen: CHAPTER_JOBS.
 test: $(READY)
 	@$(PY) -m sdcbook.build
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadscope
+	@failed=0; \
+	for part in "$(JOBS) tests sdclib" "$(CHAPTER_JOBS) chapters"; do \
+	  set -- $$part; jobs=$$1; shift; \
+	  echo "pytest $$*, $$jobs at a time"; \
+	  OMP_NUM_THREADS=1 $(PY) -m pytest -n $$jobs --dist loadscope "$$@" || failed=1; \
+	done; exit $$failed
 
 notebooks: $(READY)
 	$(PY) -m sdcbook.execute
