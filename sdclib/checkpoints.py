@@ -21,15 +21,17 @@ class Checkpoint:
     Args:
         path: the file; its folder is made if it is not there.
         model, data: as they come to ``fit``.
-        settings: dict of what else decides the training; a checkpoint of another training, data or initial weights is refused.
+        settings: dict of what else decides the training; a checkpoint of another training, model, data or initial weights is refused.
         every: seconds between two writes.
     """
 
     def __init__(self, path, model, data, settings, every=30):
         self.path, self.every, self._written = Path(path), every, time.monotonic()
         digest = hashlib.sha256(repr(sorted(settings.items())).encode())
-        for part in (data.index, data.label, data.pool.points[:1], *model.state_dict().values()):
-            digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        for part in (data.index, data.label, data.foreground, data.mask, data.pool.points, *model.state_dict().values()):
+            if part is not None:
+                digest.update(repr((part.dtype, tuple(part.shape))).encode())  # so that one part cannot pass for another
+                digest.update(part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         self.fingerprint = digest.hexdigest()
 
     def restore(self, model, stepper, sampling):

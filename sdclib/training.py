@@ -119,7 +119,7 @@ def fit(
     stepper = make_optimizer(model.parameters(), optimizer, lr, momentum)
     rng, sampling = _checks.generator(seed, "order"), _sampling(objective, seed, data.index.device)
     device, settings = data.index.device, (_named(objective.loss), entropy_weight, optimizer, lr, momentum, batch_size, stop_below, seed, order, record_every)
-    keeper = checkpoint and Checkpoint(checkpoint, model, data, {"settings": settings, "epochs": epochs, "precision": precision})
+    keeper = checkpoint and Checkpoint(checkpoint, model, data, {"settings": settings, "epochs": epochs, "precision": precision, "model": _described(model)})
     reached, rows, stopped = keeper.restore(model, stepper, sampling) if keeper else (-1, [], "")
     with progress_bar(epochs, progress) as bar, modes_kept(model):
         for epoch in range(epochs + 1) if not stopped else ():
@@ -166,6 +166,12 @@ def _named(function):
     if isinstance(function, partial):
         return _named(function.func), function.args, sorted((name, _named(value) if callable(value) else value) for name, value in function.keywords.items())
     return getattr(function, "__qualname__", type(function).__qualname__)
+
+
+def _described(model):
+    """What decides a model's output beside its weights, the same in every process."""
+    parts = [getattr(model, name, None) for name in ("average_at", "activation", "features")]
+    return repr(model), [_named(part) if callable(part) else part for part in parts]
 
 
 def _autocast(precision, device):
