@@ -48,7 +48,7 @@ def predict(model, mosaics, batch_size=None, segment_logits=False):
         for module in _modules(model):
             module.training = False
         shared = _scores_points(model) and len(mosaics.pool) < mosaics.n * mosaics.m
-        if _scores_points(model) and mosaics.mask is None and _large(mosaics):
+        if _scores_points(model) and type(model).combine is AttentionModel.combine and mosaics.mask is None and _large(mosaics):
             return _checked(_in_parts(model, mosaics, batch_size, segment_logits), mosaics)
         if shared:
             encoded = [torch.cat(parts) for parts in zip(*map(model.encode, mosaics.pool.points.split(batch_size)), strict=True)]

@@ -26,22 +26,26 @@ _seen: list[tuple[str, bool, bool]] = []
 
 def begin() -> None:
     """From here on attention is uniform and claims are recorded."""
-    from sdclib import metrics, models, reporting
+    from sdclib import evaluation, metrics, models, reporting
 
     if _undo:
         raise RuntimeError("the ablation is already on")
-    weights, combine = metrics._weights, models.AttentionModel.combine
+    weights, combine, in_parts = metrics._weights, models.AttentionModel.combine, evaluation._in_parts
 
     def no_weights(attention, mask=None):
         return uniform(weights(attention, mask), mask)
 
-    # the averaging layer, through which `forward` and every faster evaluation pass
+    # the averaging layer, through which `forward` and the faster evaluation pass
     def no_combine(self, scores, values, mask=None):
         out = combine(self, scores, values, mask)
         return out._replace(attention=uniform(out.attention, mask))
 
+    def no_parts(*arguments):  # and the evaluation of large segments, which averages by itself and takes no mask
+        out = in_parts(*arguments)
+        return out._replace(attention=uniform(out.attention))
+
     def undo():
-        metrics._weights, models.AttentionModel.combine = weights, combine
+        metrics._weights, models.AttentionModel.combine, evaluation._in_parts = weights, combine, in_parts
         reporting._recorder = None
         if stored is not None:
             os.environ[STORED] = stored
@@ -49,7 +53,7 @@ def begin() -> None:
     _undo.append(undo)
     _seen.clear()
     stored = os.environ.pop(STORED, None)  # ablated numbers differ from the stored ones: rightly
-    metrics._weights, models.AttentionModel.combine = no_weights, no_combine
+    metrics._weights, models.AttentionModel.combine, evaluation._in_parts = no_weights, no_combine, no_parts
     reporting._recorder = _seen
 
 

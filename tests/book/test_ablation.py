@@ -4,7 +4,7 @@ import pytest
 import torch
 from sdcbook import ablation
 
-from sdclib import distributions, make_mosaics, metrics, models, reporting
+from sdclib import distributions, evaluation, make_mosaics, metrics, models, reporting
 from sdclib.evaluation import evaluate, predict
 from sdclib.reporting import claim
 
@@ -58,6 +58,20 @@ def test_evaluation_sees_uniform_attention(off):
     assert before["ftpt"] + before["ftpf"] > 90
     assert after["ftpt"] + after["ftpf"] == pytest.approx(25)
     assert after["entropy_bits"] == pytest.approx(2)
+
+
+def test_evaluation_of_large_segments_sees_uniform_attention(off, monkeypatch):
+    data = make_mosaics(distributions.get("digits"), n=60, m=4)
+    model = models.build("cnn-small", data.feature_shape, 3)
+    monkeypatch.setattr(evaluation, "_MOST", 2**12)
+    assert evaluation._large(data)
+    before = predict(model, data)
+    assert before.attention.std() > 0.01
+    ablation.begin()
+    after = predict(model, data)
+    assert torch.equal(after.attention, torch.full((60, 4), 0.25)) and torch.equal(after.logits, before.logits)
+    ablation.end()
+    assert torch.equal(predict(model, data).attention, before.attention)
 
 
 def test_hidden_segments_get_no_weight(off, segments):
