@@ -30,7 +30,7 @@ class LabelledImages(Distribution):
     The arrays are not copied, and mosaics of float32 images share them where the held-out ones stand together: do not write into them.
 
     Raises:
-        TypeError: one class for foreground.
+        TypeError: one class for foreground, labels or classes that are no whole numbers.
         ValueError: shapes that do not fit, NaN or infinity, a foreground class with no image, fewer than two foreground classes, no background image.
     """
 
@@ -50,12 +50,16 @@ class LabelledImages(Distribution):
         held_out = np.zeros(len(labels), dtype=bool) if self.held_out is None else np.asarray(self.held_out, dtype=bool)
         if held_out.shape != labels.shape:
             raise ValueError(f"held_out must have shape {labels.shape}; got {held_out.shape}")
+        if labels.dtype.kind not in "iu":
+            raise TypeError(f"labels must be whole numbers, the class of each image; got {labels.dtype}")
         present = set(labels.tolist())
         if images.dtype.kind not in "fiub" or not all(np.isfinite(part).all() for part in np.array_split(images, 1 + len(images) // 4096)):
             raise ValueError("images must be finite numbers; got NaN, infinity or no numbers")
         if not np.iterable(self.foreground) or isinstance(self.foreground, str):
             raise TypeError(f"foreground must be several classes, say (1, 4, 7); got {self.foreground!r}")
-        foreground = tuple(int(c) for c in self.foreground)
+        foreground = tuple(_checks.at_least("a foreground class", c, min(present, default=0)) for c in self.foreground)
+        if min(images.strides) < 0 or not images.dtype.isnative:  # PyTorch takes neither
+            images = images.astype(images.dtype.newbyteorder("="), order="C")
         if len(set(foreground)) != len(foreground) or not set(foreground) <= present:
             raise ValueError(f"foreground must name different classes out of {sorted(present)}; got {foreground}")
         classes = foreground + tuple(sorted(present - set(foreground)))
@@ -111,6 +115,10 @@ class LabelledImages(Distribution):
             raise TypeError(f"foreground must be the names of several folders; got {foreground!r}")
         if not path.is_dir():
             raise FileNotFoundError(f"{path} is no folder")
+        if size is not None:
+            if not isinstance(size, (tuple, list)) or len(size) != 2:
+                raise TypeError(f"size must be (height, width); got {size!r}")
+            size = tuple(_checks.at_least("height and width", side, 1) for side in size)
         files = {folder.name: sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES) for folder in sorted(path.iterdir()) if folder.is_dir()}
         names = tuple(name for name, of_class in files.items() if of_class)
         unknown = [name for name in foreground if name not in names]
