@@ -105,9 +105,9 @@ def read_idx(path, n_axes):
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape), checksum(data, "sha256")
 
 
-def read_npz(path, feature_axes):
-    """Own arrays in place of the official files: ``images`` (N, height, width[, channels]) of unsigned bytes, ``labels`` (N,), ``is_test`` (N,)
-    booleans and, if it is there, ``note``, a sentence on where they come from.
+def read_npz(path, feature_shape):
+    """Own arrays in place of the official files: ``images`` (N, height, width[, channels]) of unsigned bytes, ``labels`` (N,) in 0 ... 9,
+    ``is_test`` (N,) booleans and, if it is there, ``note``, a sentence on where they come from.
 
     Returns:
         images, labels, is_test, source.
@@ -118,17 +118,23 @@ def read_npz(path, feature_axes):
     import zipfile
 
     try:
+        with zipfile.ZipFile(path):  # np.load takes a single array for an .npz too
+            pass
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, ValueError, OSError, RuntimeError, zlib.error) as error:  # RuntimeError: an unknown or encrypted compression
         raise DamagedFile(f"{path} is cut off or no .npz file of plain arrays: {error}") from error
     missing = [name for name in ("images", "labels", "is_test") if name not in found]
     if missing:
         raise DamagedFile(f"{path} must hold the arrays images, labels and is_test; it lacks {', '.join(missing)}")
     images, labels, is_test = found["images"], found["labels"], found["is_test"]
-    if images.dtype != np.uint8 or images.ndim != 1 + feature_axes or labels.shape != images.shape[:1] or is_test.shape != labels.shape:
+    fits = images.dtype == np.uint8 and images.shape[1:] == feature_shape and images.ndim > 1 and labels.shape == is_test.shape == images.shape[:1]
+    if not fits or labels.dtype.kind not in "iu" or is_test.dtype.kind not in "biu":
         shapes = ", ".join(f"{name} {found[name].dtype} {found[name].shape}" for name in ("images", "labels", "is_test"))
-        raise DamagedFile(f"{path} must hold images of unsigned bytes with {1 + feature_axes} axes, and labels and is_test one an image; it holds {shapes}")
+        wanted = ", ".join(map(str, feature_shape))
+        raise DamagedFile(f"{path} must hold images of unsigned bytes (N, {wanted}), and whole labels and booleans is_test one an image; it holds {shapes}")
+    if len(labels) and not 0 <= labels.min() <= labels.max() <= 9:
+        raise DamagedFile(f"{path} must hold labels in 0 ... 9; it holds {labels.min()} ... {labels.max()}")
     note = str(found.get("note", "no note in the file"))
     return images, labels.astype(np.int64), is_test.astype(bool), f"own arrays, {Path(path).name}, SHA-256 {checksum(path, 'sha256')[:16]}: {note}"
 

@@ -109,17 +109,18 @@ def _found(name, path, url, what):
 
 
 def _changed(path):
-    """When a file or folder was last changed: what was read from it before then counts no longer."""
+    """When a file, or what is in a folder, was last changed: what was read from it before then counts no longer."""
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no {path}")
-    return Path(path).stat().st_mtime_ns
+    inside = sorted(Path(path).glob("cifar-10-batches-py/*")) + sorted(Path(path).glob("*")) if Path(path).is_dir() else []
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in (Path(path), *inside) if file.exists())
 
 
 @lru_cache(maxsize=1)
 def _fashion(path, changed, verify):
     """Images, labels, held-out flags and the source of the files in a folder, or of an .npz file."""
     if path.endswith(".npz"):
-        images, labels, is_test, source = read_npz(path, 2)
+        images, labels, is_test, source = read_npz(path, (28, 28))
         return scaled(images[:, None]), labels, is_test, source
     arrays, official = [], True
     for name, (md5, sha256) in _FASHION.items():
@@ -144,7 +145,7 @@ def _fashion(path, changed, verify):
 def _cifar(path, changed, verify):
     """Images, labels, held-out flags and the source of an archive, a folder or an .npz file."""
     if path.endswith(".npz"):
-        images, labels, is_test, source = read_npz(path, 3)
+        images, labels, is_test, source = read_npz(path, (32, 32, 3))
         return scaled(images.transpose(0, 3, 1, 2)), labels, is_test, source
     path, official = Path(path), True
     if path.is_dir():

@@ -167,6 +167,16 @@ def test_a_changed_file_is_read_again(tmp_path):
         assert distributions.get("fashion_mnist", path=tmp_path / "own.npz").images.mean() == (1 if value else -1)
 
 
+def test_a_file_that_is_changed_in_place_in_its_folder_is_read_again(tmp_path):
+    files = fashion_files()
+    for value in (0, 255):
+        files[IDX[0]] = idx(np.full((30, 28, 28), value, np.uint8))
+        folder = fashion_folder(tmp_path / "files", files, zipped=False)
+        for file in (folder, *folder.iterdir()):
+            os.utime(file, ns=(0, value if file.name == IDX[0] else 0))
+        assert distributions.get("fashion_mnist", path=folder, verify=False).images[:30].mean() == (1 if value else -1)
+
+
 def test_a_folder_of_images(tmp_path):
     pixels = {}
     for name, n in {"cat": 4, "dog": 8, "tree": 4}.items():
@@ -295,7 +305,11 @@ def test_wrong_own_arrays_are_named(tmp_path):
     good = {"images": np.zeros((20, 28, 28), np.uint8), "labels": np.arange(20) % 10, "is_test": np.arange(20) > 9}
     for change, message in (
         ({"images": good["images"].astype(float)}, "it holds images float64"),
+        ({"images": np.zeros((20, 28, 27), np.uint8)}, r"unsigned bytes \(N, 28, 28\).* it holds images uint8 \(20, 28, 27\)"),
         ({"labels": np.arange(19)}, r"labels int64 \(19,\)"),
+        ({"labels": np.arange(20) / 2}, "labels float64"),
+        ({"labels": np.arange(20)}, r"must hold labels in 0 ... 9; it holds 0 ... 19"),
+        ({"is_test": np.full(20, np.nan)}, "is_test float64"),
         ({"labels": None}, "no .npz file of plain arrays: Object arrays cannot be loaded"),
         ({"is_test": ...}, "it lacks is_test"),
     ):
@@ -307,6 +321,10 @@ def test_wrong_own_arrays_are_named(tmp_path):
     (tmp_path / "own.npz").write_bytes(b"PK\x03\x04 and nothing more")
     with pytest.raises(DamagedFile, match="own.npz is cut off"):
         distributions.get("fashion_mnist", path=tmp_path / "own.npz")
+    with (tmp_path / "one.npz").open("wb") as file:
+        np.save(file, good["images"])
+    with pytest.raises(DamagedFile, match="one.npz is cut off or no .npz file"):
+        distributions.get("fashion_mnist", path=tmp_path / "one.npz")
 
 
 def test_a_wrong_folder_of_images_is_named(tmp_path):
@@ -319,6 +337,10 @@ def test_a_wrong_folder_of_images_is_named(tmp_path):
         LabelledImages.from_folder(tmp_path, ("cat", "bird"))
     with pytest.raises(TypeError, match="names of several folders; got 'cat'"):
         LabelledImages.from_folder(tmp_path, "cat")
+    for size, error in ((4, TypeError), ((4,), TypeError), ((0, 4), ValueError), ((4.0, 4), TypeError)):
+        with pytest.raises(error, match="size must be|height and width must be") as caught:
+            LabelledImages.from_folder(tmp_path, ("cat", "dog"), size=size)
+        assert not isinstance(caught.value, DamagedFile)  # no file is to blame
     with pytest.raises(FileNotFoundError, match="nowhere is no folder"):
         LabelledImages.from_folder(tmp_path / "nowhere", ("cat", "dog"))
     (tmp_path / "dog" / "1.png").write_bytes((tmp_path / "dog" / "0.png").read_bytes()[:40])
