@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from sdclib import _checks
-from sdclib._image_files import DamagedFile, scaled
 from sdclib._distribution import Distribution
+from sdclib._image_files import DamagedFile, scaled
 
 __all__ = ["LabelledImages", "digits"]
 

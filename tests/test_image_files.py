@@ -119,6 +119,14 @@ def test_the_official_layout_of_cifar10_is_read(tmp_path, monkeypatch, form):
     assert make_mosaics(base, n=5, split="fresh").pool.points.shape == (20, 3, 32, 32)
 
 
+def test_the_batches_stand_in_an_archive_in_any_order(tmp_path):
+    there = archive_of(tmp_path / "there.tar.gz", batches())
+    back = archive_of(tmp_path / "back.tar.gz", dict(reversed(batches().items())))
+    found = [distributions.get("cifar10", path=path, verify=False) for path in (there, back)]
+    for name in ("images", "labels", "held_out"):
+        np.testing.assert_array_equal(*(getattr(base, name) for base in found))
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_the_official_layout_of_fashion_mnist_is_read(tmp_path, zipped):
     files = fashion_files()
@@ -134,6 +142,9 @@ def test_files_with_the_known_checksums_are_the_official_ones(tmp_path, monkeypa
     sums = {name: ("no MD5", _image_files.checksum(content, "sha256")) for name, content in files.items()}
     monkeypatch.setattr(image_sets, "_FASHION", sums)
     assert distributions.get("fashion_mnist", path=fashion_folder(tmp_path / "files", files)).source == "Fashion-MNIST, the official files"
+    folder = fashion_folder(tmp_path / "zipped")
+    monkeypatch.setattr(image_sets, "_FASHION", {name: (_image_files.checksum(folder / f"{name}.gz"), "no SHA-256") for name in IDX})
+    assert distributions.get("fashion_mnist", path=folder).source == "Fashion-MNIST, the official files"
     path = archive_of(tmp_path / "a.tar.gz", batches())
     monkeypatch.setattr(image_sets, "_CIFAR_MD5", _image_files.checksum(path))
     assert distributions.get("cifar10", path=path).source == "CIFAR-10, the official archive"
@@ -215,6 +226,7 @@ WRONG_CIFAR = {
     ),
     "a batch of numbers that are no bytes": (lambda: {"test_batch": pickled(batch() | {b"data": np.zeros((20, 3072))})}, "unsigned bytes.*it holds float64"),
     "labels too few": (lambda: {"data_batch_1": pickled(batch() | {b"labels": [1, 2]})}, r"20 labels in 0 ... 9; it holds int64 \(2,\)"),
+    "halves for labels": (lambda: {"data_batch_1": pickled(batch() | {b"labels": [0.5] * 20})}, r"20 labels in 0 ... 9; it holds float64 \(20,\)"),
     "a label out of range": (lambda: {"data_batch_1": pickled(batch() | {b"labels": [10] * 20})}, "20 labels in 0 ... 9"),
     "a batch that is cut off": (lambda: {"data_batch_2": pickled(batch())[:-3000]}, "data_batch_2 in .* is cut off or no batch of CIFAR-10"),
     "an empty batch": (lambda: {"data_batch_2": b""}, "cut off or no batch of CIFAR-10: EOFError"),

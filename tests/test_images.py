@@ -1,6 +1,7 @@
 """Attention models on images: the record's networks, mosaics that cost no copies, evaluation in parts, training that goes on after a stop."""
 
 import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -77,6 +78,9 @@ def test_what_the_records_networks_average(average_at, shape):
 def test_the_classifier_on_layer_6_is_the_records():
     classifier = models.build("cnn", (3, 32, 32), 3, average_at=6).classifier
     assert [layer.out_channels for layer in models._flat(classifier) if isinstance(layer, nn.Conv2d)] == [128, 128, 256, 256, 512, 512]
+    assert [layer.out_features for layer in classifier if isinstance(layer, nn.Linear)] == [128, 3]
+    assert [type(after).__name__ for layer, after in itertools.pairwise(classifier) if isinstance(layer, nn.Conv2d)] == ["BatchNorm2d", "ReLU"] * 3
+    assert [layer.p for layer in classifier if isinstance(layer, (nn.Dropout, nn.Dropout2d))] == [0.05, 0.1]
     sizes, x = [], torch.zeros(1, 256, 3, 3)
     for layer in models._flat(classifier.eval()):
         x = layer(x)
@@ -181,7 +185,7 @@ def test_held_out_images_that_lie_apart_are_gathered():
     assert component.tolist() == [{7: 0, 5: 1, 6: 2}[i % 3 + 5] for i in range(12) if i % 4 != 3]
 
 
-@pytest.mark.parametrize("change", [lambda x: x[..., ::-1], lambda x: x.astype(">f4"), lambda x: np.asfortranarray(x)], ids=["mirrored", "big-endian", "Fortran"])
+@pytest.mark.parametrize("change", [lambda x: x[..., ::-1], lambda x: x.astype(">f4"), np.asfortranarray], ids=["mirrored", "big-endian", "Fortran"])
 def test_arrays_of_any_layout_are_taken(change):
     images = change(pictures().images)
     data = make_mosaics(LabelledImages(images, np.arange(60) % 6, (0, 1, 2)), n=5)
@@ -380,6 +384,24 @@ def test_mixed_precision_learns_as_full_precision_does():
     assert abs(losses["full"].iloc[-1] - losses["bf16-mixed"].iloc[-1]) < 0.15
     with pytest.raises(ValueError, match="unknown precision 'half'; choose one of full, bf16-mixed"):
         fit(model, data, precision="half")
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sparsemax"])
+def test_in_mixed_precision_the_weights_sum_to_one_as_closely_as_ever(activation):
+    """In bfloat16 nine weights of 1/9 sum to 0.99 or so."""
+    data = mosaics(20, m=9)
+    model = models.build("cnn-small", data.feature_shape, 3, activation=activation)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(data.segments)
+    assert output.logits.dtype == torch.bfloat16 and output.attention.dtype == torch.float32
+    torch.testing.assert_close(output.attention.sum(1), torch.ones(20), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["cnn", "cnn-small"])
+def test_weights_of_convolutions_stand_channels_last(architecture):
+    model = models.build(architecture, (3, 32, 32), 3)
+    weights_of = [layer.weight for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(weights_of) >= 3 and all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights_of)
 
 
 # ---- the engine
