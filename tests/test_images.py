@@ -20,6 +20,7 @@ from sdclib import architectures, diagnose, distributions, evaluation, fit, make
 from sdclib.distributions import LabelledImages
 from sdclib.evaluation import evaluate
 from sdclib.experiments import Run, Store, comparison, computing, execute, load_table
+from sdclib.training import dropout_seeded
 
 ROOT = Path(sdclib.__file__).parents[1]
 
@@ -369,6 +370,19 @@ def test_dropout_depends_on_the_seed_alone():
     state = torch.get_rng_state()
     fit(model, data, epochs=1, batch_size=12, progress=False)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_what_is_dropped_differs_from_epoch_to_epoch(monkeypatch):
+    model, ones, dropped = nn.Sequential(nn.Dropout(0.5)), torch.ones(200), {}
+    for seed, epoch in ((0, 1), (0, 2), (1, 1), (0, 1)):
+        with dropout_seeded(model, seed, epoch, torch.device("cpu")):
+            found = model(ones)
+        assert torch.equal(dropped.setdefault((seed, epoch), found), found)
+    assert not torch.equal(dropped[0, 1], dropped[0, 2]) and not torch.equal(dropped[0, 1], dropped[1, 1])
+    told = []
+    monkeypatch.setitem(fit.__globals__, "dropout_seeded", lambda *given: told.append(given[1:3]) or dropout_seeded(*given))
+    fit(models.build("cnn-small", (1, 8, 8), 3), mosaics(), epochs=2, seed=7, progress=False)
+    assert told == [(7, 1), (7, 2)]
 
 
 def test_mixed_precision_learns_as_full_precision_does():
