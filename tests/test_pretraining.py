@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sdclib import TrainingDiverged, distributions, evaluate, interventions, make_mosaics, models, predict, pretrain
+from sdclib.experiments import Run, computing
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,12 @@ def test_bad_input_is_named(data):
         pretrain(model, data, "both")
     with pytest.raises(ValueError, match="pretraining needs mosaics whose foreground is known"):
         pretrain(model, dataclasses.replace(data, foreground=None), "focus")
+
+
+def test_a_run_pretrains_with_its_own_seed_and_alone(monkeypatch):
+    told = []
+    monkeypatch.setattr(computing, "pretrain", lambda model, data, part, seed, **_: told.append((part, seed, data.n)))
+    run = Run(dataset="dataset1", architecture="A1", n=60, epochs=1, seed=3, pretrained="classifier")
+    computing.compute(run)
+    assert told == [("classifier", 3, 60)]
+    assert not computing.can_share(run) and computing.can_share(dataclasses.replace(run, pretrained=""))
