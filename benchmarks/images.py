@@ -2,9 +2,10 @@
 
     python benchmarks/images.py [--threads 1] [--device cuda]
 
-The record's way: float64, a loop over the nine segments, one call of the focus network each (its batch normalisation sees one segment of each mosaic at a time).
-The same loop in float32 is printed beside it. Ours: `fit` as it comes, float32, all segments of a batch in one call, channels last. Pictures are noise: it is the
-time that is measured. With a device: `fit` there in mixed precision, at the paper's scale, seconds an epoch with and without its evaluation.
+The record's way: float64, a loop over the nine segments, one call of the focus network each (its batch normalisation sees one segment of each
+mosaic at a time). The same loop in float32 is printed beside it. Ours: `fit` as it comes, float32, all segments of a batch in one call, channels
+last. Pictures are noise: it is the time that is measured. With a device: `fit` there in mixed precision, at the paper's scale, seconds an epoch
+with and without its evaluation.
 """
 
 import argparse
