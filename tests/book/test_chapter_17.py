@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+import torch
 from sdcbook import chapters
 from sdcbook.build import ROOT
 
@@ -48,5 +49,13 @@ def test_every_cell_runs_on_files_given_by_path(clothes, monkeypatch):
     assert names["base"].name == "fashion_mnist" and names["base"].source == "Fashion-MNIST, the official files"
     assert names["fresh"].feature_shape == (1, 28, 28)
     assert names["NAMES"] == list(names["base"].class_names[:3])
-    assert {len(table) for table in names["wrong"].values()} != {0}
-    assert list(names["situations"]) == ["looks", "eliminates", "reads"]
+    assert list(names["wrong"]) == list(names["CELLS"])
+    assert list(names["n_used"].index) == ["looks", "eliminates", "reads"]
+    # what one epoch teaches differs from processor to processor: the models may be right about everything, and a situation may have no mosaic
+    names["wrong"] = {name: table[:0] for name, table in names["wrong"].items()}
+    names["needed"] = lambda model: (torch.zeros(300, dtype=torch.bool), torch.ones(300, dtype=torch.bool))
+    rest = [source for source in cells if "the focus's errors" in source or 'measured("ch17-found"' in source or "of_kind" in source or 'f"ch17-count-' in source]
+    assert len(rest) == 4
+    for source in rest:
+        exec(compile(source.replace('DATA == "digits"', "False"), "cell", "exec"), names)
+    assert names["top"] == 1 and set(names["n_used"]) == {0} and names["situations"].empty
