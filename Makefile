@@ -70,11 +70,14 @@ check-processors: $(READY)
 	$(PY) -m sdcbook.check_processors
 
 results: $(READY)
-	@for table in $$($(PY) -m sdclib tables --names); do $(PY) -m sdclib run $$table --workers $(WORKERS) || exit 1; done
+	@failed=; for table in $$($(PY) -m sdclib tables --names); do \
+	  $(PY) -m sdclib run $$table --workers $(WORKERS) || failed="$$failed $$table"; done; \
+	if [ -n "$$failed" ]; then echo "not whole:$$failed" >&2; exit 1; fi
 
 results-check: $(READY)
-	@for table in $$($(PY) -m sdclib tables --names); do \
-	  if [ -f results/$$table.csv ]; then $(PY) -m sdclib check $$table --rows $(ROWS) --seed $(SEED) || exit 1; fi; done
+	@failed=; for table in $$($(PY) -m sdclib tables --names); do \
+	  if [ -f results/$$table.csv ]; then $(PY) -m sdclib check $$table --rows $(ROWS) --seed $(SEED) || failed="$$failed $$table"; fi; done; \
+	if [ -n "$$failed" ]; then echo "differ, or could not be checked:$$failed" >&2; exit 1; fi
 
 vendor: $(READY)
 	$(PY) -m sdcbook.vendor

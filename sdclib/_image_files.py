@@ -42,6 +42,7 @@ def download(url, md5, folder):
 
     Raises:
         DamagedFile: what came has another checksum.
+        DataNotFound: the file is there but damaged, and could not be downloaded anew.
         OSError: no network, an answer that is an error, no right to write.
     """
     import pooch
@@ -71,9 +72,13 @@ def download(url, md5, folder):
     with FileLock(folder / f"{name}.lock"):
         try:
             return Path(pooch.retrieve(url, f"md5:{md5}", name, folder, downloader=go_on))
-        except ValueError as error:  # how pooch says that the checksum differs; requests' own ValueErrors are OSErrors too
-            if isinstance(error, OSError):
-                raise
+        except OSError as error:
+            there = folder / name
+            if there.is_file() and (found := checksum(there)) != md5:
+                message = f"{there} is damaged (its MD5 is {found}, wanted {md5}) and could not be downloaded again ({type(error).__name__})"
+                raise DataNotFound(message) from error
+            raise
+        except ValueError as error:  # how pooch says that the checksum differs; requests' own ValueErrors are OSErrors, taken above
             raise DamagedFile(f"what was downloaded from {url} is not the file of MD5 {md5}: {error}") from None
 
 
@@ -113,7 +118,7 @@ def read_npz(path, feature_shape):
         images, labels, is_test, source.
 
     Raises:
-        DamagedFile: an archive that is cut off, lacks an array, or has one of another type or shape.
+        DamagedFile: an archive that is cut off or damaged, lacks an array, or has one of another type or shape or too large for the memory.
     """
     import zipfile
 
@@ -122,8 +127,8 @@ def read_npz(path, feature_shape):
             pass
         with np.load(path, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError, RuntimeError, zlib.error) as error:  # RuntimeError: an unknown or encrypted compression
-        raise DamagedFile(f"{path} is cut off or no .npz file of plain arrays: {error}") from error
+    except Exception as error:  # a damaged header may raise almost anything, MemoryError for an absurd shape too
+        raise DamagedFile(f"{path} is cut off or no .npz file of plain arrays: {type(error).__name__}: {error}") from error
     missing = [name for name in ("images", "labels", "is_test") if name not in found]
     if missing:
         raise DamagedFile(f"{path} must hold the arrays images, labels and is_test; it lacks {', '.join(missing)}")

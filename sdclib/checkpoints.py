@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import pickle
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from sdclib._files import write_atomically
 
 __all__ = ["Checkpoint"]
 
+_MARK = b"sdclib checkpoint, SHA-256 "  # then the hexadecimal digest of what follows the line
 _STATE = {"fingerprint", "epoch", "model", "optimizer", "rows", "sampling", "stopped"}
 
 
@@ -41,15 +41,18 @@ class Checkpoint:
             (last epoch trained, rows of the history, why training stopped or ""); (-1, [], "") if there is no file.
 
         Raises:
-            ValueError: a file that is cut off or belongs to another training.
+            ValueError: a file that is cut off or altered, or that belongs to another training.
+            IsADirectoryError: a folder.
         """
         if not self.path.exists():
             return -1, [], ""
         device = next(model.parameters()).device
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError, OSError) as error:
-            raise ValueError(f"{self.path} is no whole checkpoint ({type(error).__name__}); delete it to begin anew") from error
+        if self.path.is_dir():
+            raise IsADirectoryError(f"checkpoint must be a file; {self.path} is a folder")
+        first, _, content = self.path.read_bytes().partition(b"\n")
+        if first != _MARK + hashlib.sha256(content).hexdigest().encode():
+            raise ValueError(f"{self.path} is no whole checkpoint: cut off, altered, or another kind of file; delete it to begin anew")
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if not isinstance(state, dict) or set(state) != _STATE or state["fingerprint"] != self.fingerprint:
             raise ValueError(
                 f"{self.path} belongs to another training (other data, initial weights or settings): "
@@ -70,5 +73,6 @@ class Checkpoint:
         state = {"model": model.state_dict(), "optimizer": stepper.state_dict(), "rows": rows, "sampling": sampled}
         buffer = io.BytesIO()
         torch.save(state | {"fingerprint": self.fingerprint, "epoch": epoch, "stopped": stopped}, buffer)
-        write_atomically(self.path, buffer.getvalue())
+        content = buffer.getvalue()
+        write_atomically(self.path, _MARK + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
         self._written = time.monotonic()

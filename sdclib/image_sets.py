@@ -44,23 +44,25 @@ def fashion_mnist(foreground=(0, 1, 2), path=None, verify=True):
         path: folder with the four official files, gzipped or not, or an .npz file of one's own (arrays images (N, 28, 28), labels, is_test
             and a note). None = what the environment variable SDCLIB_FASHION_MNIST says, Debian's package dataset-fashion-mnist if it is
             installed, or else a download of 31 MB, once, into the cache (the folder in SDCLIB_DATA, if set).
-        verify: whether files that are not the official ones are an error; False takes them, and ``source`` says so.
+        verify: whether files in the official layout that are not the official ones are an error; False takes them, and ``source`` says so.
+            An .npz file of one's own is always taken, and ``source`` names it, with its checksum and its note.
 
     Returns:
-        A LabelledImages of feature shape (1, 28, 28).
+        A LabelledImages of feature shape (1, 28, 28). Its arrays cannot be written into: whoever asks again gets the same.
 
     Raises:
-        DataNotFound: the files are not there and could not be downloaded; the message says what to do.
-        DamagedFile: a file that is cut off, altered, of another shape or not the official one.
+        DataNotFound: the files are not there, or damaged in the cache, and could not be downloaded; the message says what to do.
+        DamagedFile: a file that is cut off, altered, of another shape or, with ``verify``, not the official one.
 
     Source: Xiao, Rasul and Vollgraf (2017), MIT licence.
     """
     path = path or os.environ.get("SDCLIB_FASHION_MNIST") or (_FASHION_PACKAGE if Path(_FASHION_PACKAGE).is_dir() else None)
-    with _found("fashion_mnist", path, _FASHION_URL + "{" + ", ".join(_FASHION) + "}.gz", "a folder with these files"):
+    with _found("fashion_mnist", path, [f"{_FASHION_URL}{name}.gz" for name in _FASHION], "a folder with these files"):
         if path is None:
             for name, (md5, _) in _FASHION.items():
                 path = download(f"{_FASHION_URL}{name}.gz", md5, cache_folder() / "fashion-mnist").parent
-        images, labels, kept, source = _fashion(str(path), _changed(path), verify)
+        *arrays, source = _fashion(str(path), _changed(path), verify)
+    images, labels, kept = map(_read_only, arrays)
     return LabelledImages(images, labels, foreground, kept, "fashion_mnist", _FASHION_NAMES, source)
 
 
@@ -73,33 +75,41 @@ def cifar10(foreground=(0, 1, 2), path=None, verify=True):
         path: the official archive cifar-10-python.tar.gz, the folder it unpacks to, a folder with one of them, or an .npz file of one's own
             (arrays images (N, 32, 32, 3), labels, is_test and a note). None = what the environment variable SDCLIB_CIFAR10 says, or else a
             download of 170 MB, once, into the cache (the folder in SDCLIB_DATA, if set).
-        verify: whether files that are not the official ones are an error; False takes them, and ``source`` says so.
+        verify: whether files in the official layout that are not the official ones are an error; False takes them, and ``source`` says so.
+            An .npz file of one's own is always taken, and ``source`` names it, with its checksum and its note.
 
     Returns:
-        A LabelledImages of feature shape (3, 32, 32), 740 MB.
+        A LabelledImages of feature shape (3, 32, 32), 740 MB. Its arrays cannot be written into: whoever asks again gets the same.
 
     Raises:
-        DataNotFound: the archive is not there and could not be downloaded; the message says what to do.
-        DamagedFile: a file that is cut off, altered, of another shape or not the official one. Its pickles are read by a loader that
-            knows arrays and nothing else.
+        DataNotFound: the archive is not there, or damaged in the cache, and could not be downloaded; the message says what to do.
+        DamagedFile: a file that is cut off, altered, of another shape or, with ``verify``, not the official one. Its pickles are read by
+            a loader that knows arrays and nothing else.
 
     Source: Krizhevsky (2009), "Learning multiple layers of features from tiny images"; no licence is stated by its makers.
     """
     path = path or os.environ.get("SDCLIB_CIFAR10")
-    with _found("cifar10", path, _CIFAR_URL, "the archive"):
+    with _found("cifar10", path, [_CIFAR_URL], "the archive"):
         path = path or download(_CIFAR_URL, _CIFAR_MD5, cache_folder())
-        images, labels, kept, source = _cifar(str(path), _changed(path), verify)
+        *arrays, source = _cifar(str(path), _changed(path), verify)
+    images, labels, kept = map(_read_only, arrays)
     return LabelledImages(images, labels, foreground, kept, "cifar10", _CIFAR_NAMES, source)
 
 
+def _read_only(array):
+    """A view that cannot be written into: what was read once is shared by all who ask for it."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 @contextmanager
-def _found(name, path, url, what):
-    """A file that is missing, or a download that failed, becomes DataNotFound, which says what to do."""
-    todo = f"Download {url} on a machine with a network and give its place: distributions.get({name!r}, path=...), {what}, or the same in SDCLIB_{name.upper()}"
+def _found(name, path, urls, what):
+    """A file that is missing or damaged in the cache, or a download that failed, becomes DataNotFound, which says what to do."""
+    todo = "On a machine with a network, download\n" + "".join(f"{url}\n" for url in urls)
+    todo += f"and give the place: distributions.get({name!r}, path=...), {what}, or the same in SDCLIB_{name.upper()}"
     try:
         yield
-    except DataNotFound:
-        raise
     except FileNotFoundError as error:
         raise DataNotFound(f"{name}: {error.args[-1]}. {todo}") from error
     except OSError as error:

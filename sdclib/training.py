@@ -89,7 +89,8 @@ def fit(
         precision: "full", or "bf16-mixed": the networks compute in bfloat16 where that is safe (torch.autocast), on a graphics card several
             times as fast; weights, attention and loss stay as they are, and measures are taken in full precision.
         checkpoint: a file that the state of training is written to every half minute and at its end. If it is there already, training goes
-            on from it and ends as if it had never stopped: give the same model (before training), data and settings.
+            on from it and ends as if it had never stopped: give the same model (before training), data and settings. The callback is not called
+            again for epochs before it was written; if training had ended, it is called for the last one.
         record_every: epochs between the rows of the history; the first (epoch 0, before training) and the last epoch always have one.
         callback: called as callback(epoch, model, last) after every epoch and, with epoch 0, before the first.
         progress: a progress bar; None = where there is a terminal or a notebook (TQDM_DISABLE=1 turns it off).
@@ -122,6 +123,8 @@ def fit(
     keeper = checkpoint and Checkpoint(checkpoint, model, data, {"settings": settings, "epochs": epochs, "precision": precision, "model": _described(model)})
     reached, rows, stopped = keeper.restore(model, stepper, sampling) if keeper else (-1, [], "")
     with progress_bar(epochs, progress) as bar, modes_kept(model):
+        if stopped and callback is not None:
+            callback(reached, model, True)
         for epoch in range(epochs + 1) if not stopped else ():
             shuffled = rng.permutation(data.n) if epoch > 0 else None
             if epoch <= reached:

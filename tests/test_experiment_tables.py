@@ -55,6 +55,15 @@ def test_the_note_says_where_ours_are_of_fewer_digits():
     assert len(double) and not double.str.contains("float32").any()
 
 
+@pytest.mark.parametrize(("source", "said"), [("own arrays, copies.npz", True), ("CIFAR-10, the official archive", False)])
+def test_the_note_says_where_the_pictures_are_not_the_official_ones(source, said):
+    paper = {"dataset": "cifar10", "architecture": "cnn", "n": 30_000, "lr": 0.0005, "epochs": 50, "stop_below": None}
+    frame = pd.DataFrame(rows(**paper)).assign(batch="b")
+    frame.attrs["images"] = {"b": source}
+    notes = compare(frame).query("published.notna()").note
+    assert len(notes) and notes.str.contains(f"ours on {source}").all() == said
+
+
 def test_the_published_test_figures_stand_beside_recomposed_ones(monkeypatch):
     from sdclib.experiments import comparison
 

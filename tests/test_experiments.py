@@ -577,6 +577,17 @@ def test_another_program_makes_another_batch(store, computed, tmp_path):
     assert len(store.rows()) == 5  # seen without being told
 
 
+
+def test_pictures_of_two_sources_are_not_mixed(tmp_path, computed):
+    store = Store("t", tmp_path)
+    (first, about), (second, _) = computed[:2]
+    store.append(first, about | {"images": "official"})
+    with pytest.raises(ValueError, match="holds rows of boxes_one_side from official; this one is from copies"):
+        store.append(second, about | {"images": "copies"})
+    store.append(second, about | {"images": "official"})
+    assert len(store.rows()) == 2 and set(load_table("t", tmp_path).attrs["images"].values()) == {"official"}
+
+
 def test_what_is_read_is_what_was_written(store, computed):
     again = Store("t", store.folder).rows()
     assert bare(again.values()) == bare(row for row, _ in computed)

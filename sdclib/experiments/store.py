@@ -150,10 +150,22 @@ class Store:
         key = json.dumps([environment, row["engine"], row["dtype"]], sort_keys=True)
         batches = read_provenance(self.json)["batches"]
         if self._batches.get(key) not in batches:  # a newer engine may have replaced all rows of this one, and their batch
+            self._one_source(row, environment, batches)
             self._batches[key] = batch = secrets.token_hex(4)
             batches[batch] = {"date": provenance.now(), "command": self._command, **environment, "engine": row["engine"], "dtype": row["dtype"]}
             self._write_batches(batches)
         return self._batches[key]
+
+    def _one_source(self, row, environment, batches):
+        """Pictures of two sources (the official files, and copies of one's own) would be averaged as if they were one data set."""
+        ours = environment.get("images")
+        for other in self._rows.values():
+            theirs = batches.get(other["batch"], {}).get("images")
+            if other["dataset"] == row["dataset"] and theirs != ours:
+                raise ValueError(
+                    f"{self.csv.name} holds rows of {row['dataset']} from {theirs or 'an unknown source'}; this one is from {ours or 'an unknown source'}: "
+                    "give the same files, or run the table in another folder"
+                )
 
 
 def load_table(name, folder=None):
@@ -165,6 +177,7 @@ def load_table(name, folder=None):
 
     Returns:
         DataFrame with the columns of :func:`sdclib.experiments.execute` and ``batch``, the key into NAME.json. What a run does not have is NaN.
+        ``.attrs["images"]`` says by batch where pictures came from.
 
     Raises:
         FileNotFoundError: no such table; the message lists those that are there.
@@ -184,7 +197,17 @@ def load_table(name, folder=None):
         raise ValueError(f"{path} is damaged: {places}. Run the table again: that sets such lines aside and computes their rows anew")
     frame = pd.DataFrame(list(rows.values()), columns=list(COLUMNS))
     frame = frame.astype(dict.fromkeys(["stop_below", *MEASURED[1:]], float))
-    return frame.sort_values(list(Run.__dataclass_fields__), ignore_index=True)
+    frame = frame.sort_values(list(Run.__dataclass_fields__), ignore_index=True)
+    frame.attrs["images"] = _images(folder / f"{name}.json")
+    return frame
+
+
+def _images(path):
+    """Where the pictures of each batch came from, as NAME.json says; nothing if it is not there or damaged: then nothing is known of them."""
+    try:
+        return {batch: about["images"] for batch, about in read_provenance(path)["batches"].items() if "images" in about}
+    except ValueError:
+        return {}
 
 
 def read_provenance(path):
