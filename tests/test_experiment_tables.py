@@ -61,7 +61,16 @@ def test_the_note_says_where_the_pictures_are_not_the_official_ones(source, said
     frame = pd.DataFrame(rows(**paper)).assign(batch="b")
     frame.attrs["images"] = {"b": source}
     notes = compare(frame).query("published.notna()").note
-    assert len(notes) and notes.str.contains(f"ours on {source}").all() == said
+    assert len(notes) and notes.str.contains(f"ours on {source}").all() == notes.str.contains("ours on").any() == said
+
+
+def test_the_note_says_where_nothing_is_known_of_the_pictures():
+    paper = {"dataset": "cifar10", "architecture": "cnn", "n": 30_000, "lr": 0.0005, "epochs": 50, "stop_below": None}
+    frame = pd.DataFrame(rows(**paper))
+    for unknown in (frame, frame.assign(batch="b"), frame.to_dict("records")):
+        notes = compare(unknown).query("published.notna()").note
+        assert len(notes) and notes.str.contains("ours on images of an unknown source").all()
+    assert not compare(rows()).note.str.contains("ours on").any()  # no pictures
 
 
 def test_the_published_test_figures_stand_beside_recomposed_ones(monkeypatch):

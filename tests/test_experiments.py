@@ -577,7 +577,6 @@ def test_another_program_makes_another_batch(store, computed, tmp_path):
     assert len(store.rows()) == 5  # seen without being told
 
 
-
 def test_pictures_of_two_sources_are_not_mixed(tmp_path, computed):
     store = Store("t", tmp_path)
     (first, about), (second, _) = computed[:2]
@@ -586,6 +585,39 @@ def test_pictures_of_two_sources_are_not_mixed(tmp_path, computed):
         store.append(second, about | {"images": "copies"})
     store.append(second, about | {"images": "official"})
     assert len(store.rows()) == 2 and set(load_table("t", tmp_path).attrs["images"].values()) == {"official"}
+
+
+def test_a_run_on_other_pictures_than_the_tables_is_refused_and_the_table_stays(tmp_path):
+    run = Run(dataset="digits", architecture="cnn-small", n=30, epochs=1)
+    store = Store("t", tmp_path)
+    (row,) = execute([run], store=store, progress=False)
+    before, record = store.csv.read_bytes(), store.json.read_text(encoding="utf-8")
+    store.json.write_text(record.replace("the digits that scikit-learn ships", "copies"), encoding="utf-8")
+    with pytest.raises(ValueError, match="t.csv holds rows of digits from copies; this one is from the digits that scikit-learn ships"):
+        execute([run, replace(run, seed=1)], store=Store("t", tmp_path), progress=False)
+    assert store.csv.read_bytes() == before
+    store.json.write_text(record, encoding="utf-8")
+    assert len(execute([run, replace(run, seed=1)], store=Store("t", tmp_path), progress=False)) == 2
+
+
+@pytest.mark.parametrize("name", ["digits", "boxes-seeds"])
+def test_a_stored_table_is_extended_as_before(tmp_path, name):
+    for kind in ("csv", "json"):
+        (tmp_path / f"{name}.{kind}").write_bytes((ROOT / "results" / f"{name}.{kind}").read_bytes())
+    run = Run(dataset="digits", architecture="cnn-small", n=30, epochs=1) if name == "digits" else tiny(1)[0]
+    before = len(load_table(name, tmp_path))
+    execute([run], store=Store(name, tmp_path), progress=False)
+    assert len(load_table(name, tmp_path)) == before + 1
+
+
+def test_rows_on_pictures_of_another_source_are_not_taken_from_another_table(tmp_path, computed):
+    (first, about), (second, _) = computed[:2]
+    one, other = Store("one", tmp_path), Store("other", tmp_path)
+    one.append(first, about | {"images": "official"})
+    other.append(second, about | {"images": "copies"})
+    assert one.adopt(other, {second["hash"]}) == 0
+    assert list(one.rows()) == [first["hash"]] and len(json.loads(one.json.read_text(encoding="utf-8"))["batches"]) == 1
+    assert Store("empty", tmp_path).adopt(other, {second["hash"]}) == 1
 
 
 def test_what_is_read_is_what_was_written(store, computed):

@@ -143,15 +143,19 @@ class ChapterItem(pytest.Item):
 
 
 class Budget(ChapterItem):
+    """Seconds are stated for a core of one's own. A shared or older one may be half as slow again; `sdcbook.execute` warns from the ceiling on."""
+
+    SLOWER = {"seconds": 1.5, "memory_mb": 1}
+
     def runtest(self):
         cost = json.loads(self.parent.run(kernel.REPORT))
         stated = self.parent.nb.metadata.get("sdc", {})
         self.user_properties += [(key, round(cost[key], 1)) for key in HARD]
         over = [
-            f"{key} {cost[key]:.1f} is over {limit} ({whose})"
+            f"{key} {cost[key]:.1f} is over {limit} ({whose}), times {self.SLOWER[key]} for a slower core"
             for key, hard in HARD.items()
             for whose, limit in (("every chapter's limit", hard), ("as this chapter states", stated.get(key, 0)))
-            if cost[key] > limit
+            if cost[key] > limit * self.SLOWER[key]
         ]
         if over:
             pytest.fail("; ".join(over), pytrace=False)

@@ -26,6 +26,7 @@ _LIMIT = {"dataset1": {False: 2500, True: 3000}}  # its limit of epochs, without
 _DTYPE_NOTE = "the record is float64, ours float32"
 _NAMED = {"cnn": "CNN"}  # our names of architectures that the record calls otherwise
 _OFFICIAL = {"cifar10": "CIFAR-10, the official archive"}  # what a table's provenance says of the record's images
+_UNKNOWN = "images of an unknown source"  # rows that come without their provenance
 _NOTE = {"cifar10": "batch normalisation differs (sdclib.models.build)"}
 
 
@@ -44,7 +45,7 @@ def compare(rows):
     A published figure stands beside ours if dataset, architecture, averaging layer, method, entropy weight, learning rate and split
     are the same and ours kept to the record's protocol, trained up to its limit of epochs or ended before by the stop rule. Figures of
     single runs are averaged. The record computed in float64; where ours did not, the note says so, and where the images were not the
-    official ones.
+    official ones or, as in rows that come without :func:`load_table`, are not known.
 
     Args:
         rows: DataFrame of :func:`load_table`, or the rows of :func:`execute`.
@@ -57,7 +58,8 @@ def compare(rows):
     lines = []
     for settings, ours in _cells(frame):
         summary = summarise(ours)
-        theirs = _matching(settings, ours, [images[batch] for batch in ours.get("batch", pd.Series(dtype=object)).unique() if batch in images])
+        batches = ours["batch"].unique() if "batch" in ours else [""]
+        theirs = _matching(settings, ours, {images.get(batch, _UNKNOWN) for batch in batches})
         measures = [(split, name) for split, names in _SHOWN.items() for name in names]
         measures += [pair for pair in theirs.index.unique() if pair not in measures and pair in summary.index]
         for pair in measures:
@@ -148,7 +150,7 @@ def _matching(settings, ours, images=()):
     grouped = found.groupby(["split", "metric", "table"], sort=False)
     theirs = grouped.agg(published=("value", "mean"), published_n=("runs_averaged", "sum"), note=("note", lambda notes: "; ".join(sorted({*notes} - {""}))))
     notes = [_DTYPE_NOTE] * (settings["dtype"] != "float64") + [note for name, note in _NOTE.items() if name == settings["dataset"]]
-    notes += [f"ours on {source}" for source in images if source != _OFFICIAL.get(settings["dataset"], source)]
+    notes += [f"ours on {source}" for source in sorted(images) if source != _OFFICIAL.get(settings["dataset"], source)]
     unknown = found[found.learning_rate.isna()].table.unique()
     rate = dict.fromkeys(unknown, "its learning rate is not recorded")
     theirs["note"] = ["; ".join(filter(None, [note, *notes, rate.get(table)])) for (_, _, table), note in theirs.note.items()]

@@ -53,7 +53,10 @@ class Store:
         return self._rows
 
     def check(self):
-        """Raise what adding a row would raise, before hours go into one: OSError where nothing can be written, ValueError if a file is damaged."""
+        """Raise what adding a row would raise, before hours go into one: OSError where nothing can be written, ValueError if a file is damaged.
+
+        That the pictures of a run are of another source than the table's shows only when the run has opened them.
+        """
         with self._lock():
             self._refresh()
             read_provenance(self.json)
@@ -62,6 +65,9 @@ class Store:
         """Add a row that was computed in ``environment`` (`provenance.environment`); return it as stored, with its ``batch``.
 
         If the table has a row of that run already, that one stays and is returned, unless an older engine computed it: then it is replaced.
+
+        Raises:
+            ValueError: the row rests on pictures of another source than the table's rows of the same data set.
         """
         with self._lock():
             self._refresh()
@@ -81,7 +87,8 @@ class Store:
 
     def adopt(self, other, wanted):
         """Take from another table the whole rows of the runs ``wanted`` (hashes) that this one lacks or has of an older engine, with where they
-        came from: the same run gives the same row, whichever table asked for it. Returns how many were taken.
+        came from: the same run gives the same row, whichever table asked for it. Rows on pictures of another source than this table's are left.
+        Returns how many were taken.
 
         Raises:
             ValueError: the other table's NAME.json does not say where one of these rows came from.
@@ -94,7 +101,10 @@ class Store:
                 batches, used = read_provenance(other.json)["batches"], {row["batch"] for row in new.values()}
                 if not used <= batches.keys():
                     raise ValueError(f"{other.json} lacks the batch {min(used - batches.keys())} that rows of {other.csv.name} belong to")
-                self._write_batches(read_provenance(self.json)["batches"] | {batch: batches[batch] for batch in used})
+                own = read_provenance(self.json)["batches"]
+                new = {key: row for key, row in new.items() if self._sources(row["dataset"], own) <= {batches[row["batch"]].get("images")}}
+            if new:
+                self._write_batches(own | {row["batch"]: batches[row["batch"]] for row in new.values()})
                 self._replace(new)
                 self._rows, self._seen = self._rows | new, _signature(self.csv)
         return len(new)
@@ -150,22 +160,23 @@ class Store:
         key = json.dumps([environment, row["engine"], row["dtype"]], sort_keys=True)
         batches = read_provenance(self.json)["batches"]
         if self._batches.get(key) not in batches:  # a newer engine may have replaced all rows of this one, and their batch
-            self._one_source(row, environment, batches)
+            self._one_source(row["dataset"], environment.get("images"), batches)
             self._batches[key] = batch = secrets.token_hex(4)
             batches[batch] = {"date": provenance.now(), "command": self._command, **environment, "engine": row["engine"], "dtype": row["dtype"]}
             self._write_batches(batches)
         return self._batches[key]
 
-    def _one_source(self, row, environment, batches):
+    def _sources(self, dataset, batches):
+        """Where the pictures of the rows of a data set came from; None among them: it has no pictures, or their source is not known."""
+        return {batches.get(row["batch"], {}).get("images") for row in self._rows.values() if row["dataset"] == dataset}
+
+    def _one_source(self, dataset, ours, batches):
         """Pictures of two sources (the official files, and copies of one's own) would be averaged as if they were one data set."""
-        ours = environment.get("images")
-        for other in self._rows.values():
-            theirs = batches.get(other["batch"], {}).get("images")
-            if other["dataset"] == row["dataset"] and theirs != ours:
-                raise ValueError(
-                    f"{self.csv.name} holds rows of {row['dataset']} from {theirs or 'an unknown source'}; this one is from {ours or 'an unknown source'}: "
-                    "give the same files, or run the table in another folder"
-                )
+        for theirs in self._sources(dataset, batches) - {ours}:
+            raise ValueError(
+                f"{self.csv.name} holds rows of {dataset} from {theirs or 'an unknown source'}; this one is from {ours or 'an unknown source'}: "
+                "give the same files, or run the table in another folder"
+            )
 
 
 def load_table(name, folder=None):
