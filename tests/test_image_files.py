@@ -17,20 +17,10 @@ from sdclib import _image_files, distributions, image_sets, make_mosaics
 from sdclib._image_files import DamagedFile, DataNotFound
 from sdclib.distributions import LabelledImages
 
+pytestmark = pytest.mark.usefixtures("no_images_at_hand")
 RNG = np.random.default_rng(0)
 BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-
-
-@pytest.fixture(autouse=True)
-def nothing_else_is_looked_at(monkeypatch, tmp_path):
-    """No file of this machine, no network, nothing remembered of another test."""
-    for name in ("SDCLIB_CIFAR10", "SDCLIB_FASHION_MNIST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SDCLIB_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr(image_sets, "_FASHION_PACKAGE", str(tmp_path / "no package"))
-    monkeypatch.setattr(image_sets, "_CIFAR_URL", "http://127.0.0.1:9/cifar-10-python.tar.gz")  # nobody listens there
-    monkeypatch.setattr(image_sets, "_FASHION_URL", "http://127.0.0.1:9/")
 
 
 class Python2Pickler(pickle._Pickler):

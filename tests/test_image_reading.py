@@ -12,18 +12,8 @@ from sdclib import distributions, image_sets, images, make_mosaics
 from sdclib._image_files import DamagedFile, DataNotFound, checksum
 from sdclib.distributions import LabelledImages
 
+pytestmark = pytest.mark.usefixtures("no_images_at_hand")
 SPLITS = ("train", "recomposed", "fresh")
-
-
-@pytest.fixture(autouse=True)
-def nothing_else_is_looked_at(monkeypatch, tmp_path):
-    """No file of this machine, no network."""
-    for name in ("SDCLIB_CIFAR10", "SDCLIB_FASHION_MNIST"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("SDCLIB_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr(image_sets, "_FASHION_PACKAGE", str(tmp_path / "no package"))
-    monkeypatch.setattr(image_sets, "_CIFAR_URL", "http://127.0.0.1:9/cifar-10-python.tar.gz")  # nobody listens there
-    monkeypatch.setattr(image_sets, "_FASHION_URL", "http://127.0.0.1:9/")
 
 
 def folder_of(path, n=8):
